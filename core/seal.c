@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* seal.c: puts a prebuilt seccomp filter on the calling thread.
+ *
+ * The raw system call, because there is nothing to build: the table was compiled and checked
+ * when the program was.  No flag is set: TSYNC would answer a partial failure with a positive
+ * thread id, and SPEC_ALLOW would take a mitigation away.  Exactly 0 is success. */
+#include "core/seal.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int seal(const struct seal_filter *f)
+{
+	struct sock_fprog prog = {
+		.len = f->len,
+		/* The kernel copies the table; its interface merely lacks the const. */
+		.filter = (struct sock_filter *)(unsigned long)f->insns,
+	};
+	long rc;
+
+	/* exec made the process dumpable again, and with that its memory open to whoever has
+	 * its user id. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return -errno;
+	rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+	if (rc < 0)
+		return -errno;
+	return rc == 0 ? 0 : -EPROTO;
+}

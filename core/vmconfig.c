@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmconfig.c: reads and checks what the jailer says about the VM.
+ *
+ * The writer is trusted and the memfd sealed; the checks are there so that a mistake in the
+ * jailer ends with a message at start and not with a strange machine later. */
+#include "core/vmconfig.h"
+#include "core/guestmem.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SERIAL_BYTES = 20 };	/* virtio 1.3 §5.2.6: the rest of serial[] is NUL */
+
+static bool all_zero(const void *p, size_t len)
+{
+	const unsigned char *b = p;
+	unsigned char any = 0;
+
+	for (size_t i = 0; i < len; i++)
+		any |= b[i];
+	return any == 0;
+}
+
+static bool blk_valid(const struct vm_device *d)
+{
+	return d->nqueues == 1 && (d->flags & ~(uint32_t)VM_BLK_READONLY) == 0 &&
+	       d->guest_cid == 0 &&
+	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
+}
+
+static bool net_valid(const struct vm_device *d)
+{
+	return d->nqueues >= 1 && d->nqueues <= PLAN_QUEUES && d->flags == 0 &&
+	       d->guest_cid == 0 && all_zero(d->serial, sizeof(d->serial));
+}
+
+static bool vsock_valid(const struct vm_device *d)
+{
+	return d->nqueues == 3 && d->flags == 0 && d->guest_cid >= 3 &&
+	       d->guest_cid < UINT32_MAX && all_zero(d->serial, sizeof(d->serial));
+}
+
+static bool device_valid(const struct vm_device *d)
+{
+	if (d->zero != 0)
+		return false;
+	switch ((enum vm_device_kind)d->kind) {
+	case VM_DEVICE_BLK: return blk_valid(d);
+	case VM_DEVICE_NET: return net_valid(d);
+	case VM_DEVICE_VSOCK: return vsock_valid(d);
+	case VM_DEVICE_NONE: return false;
+	}
+	return false;
+}
+
+static bool devices_valid(const struct vm_config *c)
+{
+	if (c->ndevices > PLAN_DEVICES)
+		return false;
+	for (uint32_t i = 0; i < c->ndevices; i++)
+		if (!device_valid(&c->device[i]))
+			return false;
+	return all_zero(&c->device[c->ndevices],
+			(PLAN_DEVICES - c->ndevices) * sizeof(c->device[0]));
+}
+
+bool vmconfig_valid(const struct vm_config *c)
+{
+	if (c->magic != VMCONFIG_MAGIC || c->zero != 0)
+		return false;
+	if ((c->flags & ~(uint32_t)(VM_CONSOLE | VM_CMDLINE_DEVICES)) != 0)
+		return false;
+	if (c->ram < GUESTMEM_MIN || c->ram > GUESTMEM_MAX || c->ram % GUESTMEM_PAGE != 0)
+		return false;
+	if (c->vcpus < 1 || c->vcpus > PLAN_VCPUS || c->entry > VM_ENTRY_FLAT)
+		return false;
+	if (c->kernel_size == 0 || c->kernel_size > INT64_MAX || c->initrd_size > INT64_MAX)
+		return false;
+	return devices_valid(c) && memchr(c->cmdline, 0, sizeof(c->cmdline)) != NULL;
+}
+
+static int read_exactly(int fd, void *dst, size_t len)
+{
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size != (off_t)len)
+		return -EINVAL;
+	n = pread(fd, dst, len, 0);	/* the file position is shared with other processes */
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EINVAL;
+}
+
+int vmconfig_read(struct vm_config *c)
+{
+	int rc = read_exactly(FD_CONFIG, c, sizeof(*c));
+
+	close(FD_CONFIG);
+	if (rc == 0 && !vmconfig_valid(c))
+		rc = -EINVAL;
+	return rc;
+}

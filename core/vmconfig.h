@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmconfig.h: what the jailer tells the programs it starts.
+ *
+ * One fixed struct in a sealed memfd (FD_CONFIG), the same for every process of a VM; a device
+ * process is told by argv[1] (a decimal number) which entry of device[] it is.  It comes from
+ * the jailer, which is trusted, but every reader checks it all the same. */
+#ifndef IMMURE_CORE_VMCONFIG_H
+#define IMMURE_CORE_VMCONFIG_H
+
+#include "core/base.h"
+#include "core/fdplan.h"
+
+enum {
+	VMCONFIG_MAGIC = 0x496d6d31,	/* "Imm1" */
+	VMCONFIG_CMDLINE = 2048,	/* kernel command line, with its NUL */
+};
+
+enum vm_device_kind { VM_DEVICE_NONE, VM_DEVICE_BLK, VM_DEVICE_NET, VM_DEVICE_VSOCK };
+
+enum vm_device_flags {
+	VM_BLK_READONLY = 1u << 0,
+};
+
+struct vm_device {
+	uint32_t kind;		/* enum vm_device_kind */
+	uint32_t flags;		/* enum vm_device_flags */
+	uint32_t nqueues;	/* kick descriptors it has: blk 1, vsock 3 */
+	uint32_t zero;
+	uint64_t guest_cid;	/* vsock: 3..2^32-2 */
+	char serial[24];	/* blk: what GET_ID returns, NUL padded (virtio 1.3 §5.2.6: 20 bytes) */
+};
+
+enum vm_boot_entry { VM_ENTRY_AUTO, VM_ENTRY_PVH, VM_ENTRY_LINUX64, VM_ENTRY_FLAT };
+
+enum vm_flags {
+	VM_CONSOLE = 1u << 0,		/* 16550 at 0x3f8, transmit only, to VMM_CONSOLE */
+	VM_CMDLINE_DEVICES = 1u << 1,	/* devices on the command line instead of in ACPI */
+};
+
+struct vm_config {
+	uint32_t magic;
+	uint32_t flags;		/* enum vm_flags */
+	uint64_t ram;		/* bytes, page aligned, GUESTMEM_MIN..GUESTMEM_MAX */
+	uint32_t vcpus;		/* 1..PLAN_VCPUS */
+	uint32_t ndevices;	/* 0..PLAN_DEVICES; device i is entry i of device[], at MMIO slot i */
+	uint32_t entry;		/* enum vm_boot_entry; FLAT: raw code at 1 MiB, tests and bench */
+	uint32_t zero;
+	uint64_t kernel_size;	/* bytes of the file at VMM_KERNEL */
+	uint64_t initrd_size;	/* bytes of the file at VMM_INITRD; 0: none, descriptor absent */
+	uint8_t rng_seed[32];	/* handed to the guest: SETUP_RNG_SEED */
+	uint8_t vmgenid[16];
+	struct vm_device device[PLAN_DEVICES];
+	char cmdline[VMCONFIG_CMDLINE];
+};
+
+_Static_assert(sizeof(struct vm_device) == 48, "shared layout");
+_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 48 + 96, "shared layout");
+
+/* Reads the struct from FD_CONFIG, checks every field (vmconfig_valid) and closes it.  Returns
+ * 0 or -errno (-EINVAL: not a valid configuration). */
+must_check int vmconfig_read(struct vm_config *c);
+
+/* Every field in range, every string terminated, every reserved field zero. */
+must_check bool vmconfig_valid(const struct vm_config *c);
+
+#endif
