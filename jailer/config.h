@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config.h: the description of one VM, as the caller wrote it.
+ *
+ * JSON, one object.  Unknown keys, duplicate keys, wrong types and values out of range are
+ * refused with a message that names the key; what is not given has the default below.
+ *
+ *   name      "vm"          [a-zA-Z0-9][a-zA-Z0-9._-]{0,63}; required
+ *   kernel    "/path"       required
+ *   initrd    "/path"
+ *   cmdline   "..."         printable ASCII, at most 2047 bytes
+ *   entry     "auto" | "pvh" | "linux64" | "flat"
+ *   memory    bytes         multiple of 4096, 16 MiB..1 TiB; default 256 MiB
+ *   vcpus     1..32         default 1
+ *   console   bool          debug console, to descriptor 5 of the jailer
+ *   cmdline_devices bool    announce devices on the command line instead of in ACPI
+ *   timeout_ms 0..          0: none
+ *   disks     [{ path, readonly (default true), serial (<= 20 printable) }], in slot order
+ *   vsock     { cid 3..2^32-2, path }
+ *   run_dir   "/path"       removed at the end; vsock.path lies directly in it
+ *   limits    { memory_overhead bytes, cpu_percent, pids, io_bytes_per_sec }; 0: see plan.h
+ *   uid_base  first of the user ids that root mode uses; default 2000000000
+ *   id        this VM uses uid_base + id * 16 + 0..15; default 0
+ *   cgroup    "auto" | "off" */
+#ifndef IMMURE_JAILER_CONFIG_H
+#define IMMURE_JAILER_CONFIG_H
+
+#include "core/base.h"
+#include "core/vmconfig.h"
+#include "jailer/failure.h"
+
+enum {
+	CONFIG_BYTES_MAX = 64 * 1024,	/* of JSON */
+	CONFIG_UIDS = 16,		/* user ids per VM: one per process, some spare */
+};
+
+struct config_disk {
+	const char *path;
+	const char *serial;		/* "" when not given */
+	bool readonly;
+};
+
+struct config_limits {
+	uint64_t memory_overhead;	/* bytes beyond guest RAM; 0: default */
+	uint64_t io_bytes_per_sec;	/* per disk and direction; 0: no limit */
+	uint32_t cpu_percent;		/* of one CPU; 0: no limit */
+	uint32_t pids;			/* 0: default */
+};
+
+/* Strings belong to @json and live as long as the struct.  Optional ones are NULL when not
+ * given, except cmdline, which is "". */
+struct config {
+	const char *name, *kernel, *initrd, *cmdline;
+	uint64_t memory;
+	uint64_t timeout_ms;
+	uint32_t vcpus;
+	uint32_t entry;			/* enum vm_boot_entry */
+	bool console;
+	bool cmdline_devices;
+	bool cgroup_off;
+	uint32_t ndisks;
+	struct config_disk disk[PLAN_DEVICES];
+	const char *vsock_path;		/* NULL: no vsock */
+	uint64_t vsock_cid;
+	const char *run_dir;
+	struct config_limits limits;
+	uint32_t uid_base;
+	uint32_t id;
+	void *json;
+};
+
+/* Parses @len bytes of JSON at @text.  Returns 0, or -1 with @f filled; @c may be freed in
+ * either case.  Uses no privilege and opens nothing. */
+must_check int config_parse(struct config *c, const char *text, size_t len, struct failure *f);
+
+void config_free(struct config *c);
+
+/* Devices of the VM: the disks, then vsock when there is one. */
+uint32_t config_devices(const struct config *c);
+
+#endif

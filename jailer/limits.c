@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits.c: what even an unfiltered process could not exceed.
+ *
+ * CORE 0 because a core would contain guest memory.  FSIZE: nobody writes files but a block
+ * device process, and that never beyond the end of its image.  MEMLOCK, MSGQUEUE, NICE and
+ * RTPRIO 0: nothing of ours locks, queues or wants priority. */
+#include "jailer/limits.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The system call itself: what type a resource has, C libraries do not agree on. */
+static int limit(int what, uint64_t value)
+{
+	const uint64_t r[2] = { value, value };		/* soft, hard */
+
+	return syscall(SYS_prlimit64, 0, (long)what, r, NULL) < 0 ? -errno : 0;
+}
+
+int limits_apply(const struct plan_limits *l, uint64_t fsize)
+{
+	const struct {
+		int what;
+		uint64_t value;
+	} all[] = {
+		{ RLIMIT_CORE, 0 },	{ RLIMIT_MEMLOCK, 0 },	{ RLIMIT_MSGQUEUE, 0 },
+		{ RLIMIT_NICE, 0 },	{ RLIMIT_RTPRIO, 0 },	{ RLIMIT_NOFILE, l->nofile },
+		{ RLIMIT_NPROC, l->nproc },
+	};
+
+	for (size_t i = 0; i < array_len(all); i++) {
+		int rc = limit(all[i].what, all[i].value);
+
+		if (rc != 0)
+			return rc;
+	}
+	if (l->fsize == PLAN_FSIZE_ANY || (l->fsize == PLAN_FSIZE_DISK && fsize == 0))
+		return 0;
+	return limit(RLIMIT_FSIZE, l->fsize == PLAN_FSIZE_DISK ? fsize : l->fsize);
+}

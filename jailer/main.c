@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c: immure-jailer, the ladder.
+ *
+ *   immure-jailer --config-fd 3 --client-fd 4
+ *
+ * Reads a configuration, builds the VM's jail, starts its processes in it, and then locks
+ * itself in and watches them.  Each rung below uses what the one above made and none can be
+ * swapped: everything is opened while there is a file system, the cgroup is made while there
+ * is a /sys, children are born when there is nothing left for them to see.  Until the first
+ * child runs nobody but the caller has had a word, so a failure simply undoes and reports;
+ * afterwards the supervisor alone decides. */
+#include "jailer/capabilities.h"
+#include "jailer/cgroup.h"
+#include "jailer/config.h"
+#include "jailer/message.h"
+#include "jailer/namespaces.h"
+#include "jailer/open.h"
+#include "jailer/plan.h"
+#include "jailer/rootfs.h"
+#include "jailer/rundir.h"
+#include "jailer/spawn.h"
+#include "jailer/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2, EXIT_SETUP = 125 };
+
+struct jailer {
+	int config_fd, client_fd;
+	struct config config;
+	struct plan plan;
+	struct opened opened;
+	struct cgroup cgroup;
+	struct spawn spawn;
+	bool rundir;		/* sockets were made */
+};
+
+static bool number_after(char **argv, const char *name, int *fd)
+{
+	char *end;
+	long n;
+
+	if (argv[0] == NULL || argv[1] == NULL || strcmp(argv[0], name) != 0)
+		return false;
+	n = strtol(argv[1], &end, 10);
+	*fd = (int)n;
+	return *end == 0 && n >= 3 && n < 1024;
+}
+
+static int read_config(struct jailer *j, struct failure *f)
+{
+	static char text[CONFIG_BYTES_MAX + 1];
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = read(j->config_fd, text + len, sizeof(text) - len)) > 0)
+		len += (size_t)n;
+	if (n < 0)
+		return fail(f, errno, NULL, "read the configuration");
+	close(j->config_fd);
+	return config_parse(&j->config, text, len, f);
+}
+
+static void make_plan(struct jailer *j)
+{
+	struct plan_caller who = { .uid = geteuid(), .gid = getegid() };
+
+	plan_make(&j->plan, &j->config, &who);
+	opened_init(&j->opened);
+	j->opened.fd[OBJ_CLIENT][0] = j->client_fd;
+	/* Optional: without it the debug console's bytes have nowhere to go. */
+	if (j->config.console && fcntl(SUP_CONSOLE_OUT, F_GETFD) >= 0)
+		j->opened.fd[OBJ_CONSOLE_OUT][0] = SUP_CONSOLE_OUT;
+	j->spawn.plan = &j->plan;
+	j->spawn.opened = &j->opened;
+	j->spawn.cgroup = &j->cgroup;
+}
+
+static int build(struct jailer *j, struct failure *f)
+{
+	int rc;
+
+	if (supervise_prepare(&j->opened, f) != 0 || namespaces_start(&j->plan, f) != 0 ||
+	    open_all(&j->opened, &j->plan, f) != 0)
+		return -1;
+	if (cgroup_make(&j->cgroup, &j->plan, &j->opened, f) != 0)
+		return -1;
+	for (unsigned i = 0; i < j->cgroup.n; i++)
+		j->opened.cgroup[i] = j->cgroup.parent[i];
+	if (spawn_prepare(&j->spawn, f) != 0 || namespaces_enter(&j->plan, f) != 0 ||
+	    rundir_open(&j->opened, &j->plan, f) != 0 || rootfs_enter(f) != 0)
+		return -1;
+	rc = capabilities_bound();
+	if (rc != 0)
+		return fail(f, -rc, NULL, "empty the capability bounding set");
+	if (namespaces_network(f) != 0 || rundir_listen(&j->opened, &j->config, f) != 0)
+		return -1;
+	j->rundir = true;
+	if (spawn_all(&j->spawn, f) != 0)
+		return -1;
+	rc = cgroup_leave(&j->cgroup);
+	if (rc == 0)
+		rc = namespaces_cgroup();
+	return rc != 0 ? fail(f, -rc, NULL, "leave the cgroup") : 0;
+}
+
+/* Takes back, in reverse order, what build() made before it failed. */
+static void undo(struct jailer *j)
+{
+	struct failure ignored = { "" };
+	int status;
+
+	if (j->plan.nprocs == 0)
+		return;
+	(void)!namespaces_network(&ignored);
+	for (unsigned i = 0; i < j->plan.nprocs; i++)
+		if (j->spawn.pid[i] > 0)
+			kill(j->spawn.pid[i], SIGKILL);
+	for (unsigned i = 0; i < j->plan.nprocs; i++)
+		while (j->spawn.pid[i] > 0 && waitpid(j->spawn.pid[i], &status, __WALL) > 0 &&
+		       WIFSTOPPED(status))
+			kill(j->spawn.pid[i], SIGKILL);
+	if (j->rundir)
+		rundir_remove(j->opened.fd[OBJ_RUNDIR][0], j->opened.fd[OBJ_RUNPARENT][0],
+			      &j->config);
+	if (cgroup_leave(&j->cgroup) == 0)
+		cgroup_remove(j->opened.cgroup, j->cgroup.n, j->cgroup.name, 100);
+}
+
+int main(int argc, char **argv)
+{
+	static struct jailer j;
+	struct failure f = { "" };
+
+	if (argc != 5 || !number_after(argv + 1, "--config-fd", &j.config_fd) ||
+	    !number_after(argv + 3, "--client-fd", &j.client_fd)) {
+		static const char usage[] =
+			"usage: immure-jailer --config-fd N --client-fd N\n";
+
+		if (write(STDERR_FILENO, usage, sizeof(usage) - 1) < 0)
+			return EXIT_SETUP;
+		return EXIT_USAGE;
+	}
+	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+	if (read_config(&j, &f) == 0) {
+		make_plan(&j);
+		if (build(&j, &f) == 0 && supervise_seal(&j.opened, &j.spawn, &f) == 0)
+			_exit(supervise(&j.plan, &j.spawn, &j.cgroup));
+		undo(&j);
+	}
+	if (j.opened.fd[OBJ_CLIENT][0] > 0)	/* moved, if the failure came very late */
+		j.client_fd = j.opened.fd[OBJ_CLIENT][0];
+	message_setup_failed(j.client_fd, &f);
+	return EXIT_SETUP;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* open.c: opens what the plan names.
+ *
+ * Paths come from the caller and are opened with the caller's own rights, so a symbolic link
+ * in one leads nowhere the caller could not go; links of /proc/PID/fd are refused all the
+ * same, they are how descriptors leak into places where a path was meant.  What was opened is
+ * then looked at through the descriptor, never through the path again. */
+#include "jailer/open.h"
+#include "core/guestmem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008u		/* Linux 6.3 */
+#endif
+
+void opened_init(struct opened *o)
+{
+	*o = (struct opened){ 0 };
+	memset(o->fd, 0xff, sizeof(o->fd));
+	memset(o->kick, 0xff, sizeof(o->kick));
+	memset(o->cgroup, 0xff, sizeof(o->cgroup));
+	memset(o->program, 0xff, sizeof(o->program));
+}
+
+int *opened_at(struct opened *o, enum plan_object object, unsigned index)
+{
+	if (object == OBJ_KICK)
+		return &o->kick[index];
+	if (object == OBJ_CGROUP)
+		return &o->cgroup[index];
+	return &o->fd[object][index];
+}
+
+static int open_path(int dir, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_NO_MAGICLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
+static int open_kvm(struct opened *o, struct failure *f)
+{
+	int fd = open_path(AT_FDCWD, "/dev/kvm", O_RDWR);
+
+	if (fd < 0)
+		return fail(f, errno, errno == EACCES ? "join the group that owns it (kvm)"
+			    : "load the module (kvm_amd, kvm_intel) or run `immure doctor`",
+			    "open /dev/kvm");
+	o->fd[OBJ_KVM][0] = fd;
+	return 0;
+}
+
+/* Kernel and initramfs: a regular file that is not empty. */
+static int open_image(const char *what, const char *path, int *fd, uint64_t *size,
+		      struct failure *f)
+{
+	struct stat st;
+
+	*fd = open_path(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (*fd < 0 || fstat(*fd, &st) < 0)
+		return fail(f, errno, NULL, "open %s %s", what, path);
+	if (!S_ISREG(st.st_mode))
+		return fail(f, 0, NULL, "%s %s: not a regular file", what, path);
+	if (st.st_size == 0)
+		return fail(f, 0, NULL, "%s %s: empty", what, path);
+	*size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Two VMs that write one image, or one that reads what another writes, would be corruption;
+ * the lock lives as long as the block device process holds the descriptor. */
+static int lock_disk(const struct config_disk *disk, int fd, struct failure *f)
+{
+	if (flock(fd, (disk->readonly ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return fail(f, 0, "stop it, or attach the image read-only in both",
+			    "disk %s: in use by another VM", disk->path);
+	return fail(f, errno, NULL, "lock disk %s", disk->path);
+}
+
+static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct failure *f)
+{
+	const struct config_disk *disk = &p->config->disk[i];
+	int fd = open_path(AT_FDCWD, disk->path,
+			   (disk->readonly ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail(f, errno, errno == EACCES && !disk->readonly
+			    ? "attach it read-only, or make it writable" : NULL,
+			    "open disk %s", disk->path);
+	o->fd[OBJ_DISK][i] = fd;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return fail(f, 0, "make an image file of it first",
+			    "disk %s: neither a regular file nor a block device", disk->path);
+	o->disk_size[i] = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	o->disk_dev[i] = S_ISREG(st.st_mode) ? st.st_dev : st.st_rdev;
+	return lock_disk(disk, fd, f);
+}
+
+static int make_memfd(const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd;
+}
+
+static int make_memory(struct opened *o, const struct plan *p, struct failure *f)
+{
+	uint64_t ram = p->config->memory;
+	struct sysinfo si;
+	int fd;
+
+	if (sysinfo(&si) == 0 && ram / si.mem_unit > si.totalram)
+		return fail(f, 0, "ask for less", "memory: %llu MiB asked, the host has %llu",
+			    (unsigned long long)(ram >> 20),
+			    (unsigned long long)si.totalram * si.mem_unit >> 20);
+	fd = make_memfd("immure-ram");
+	if (fd < 0 || ftruncate(fd, (off_t)guestmem_file_size(ram)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return fail(f, errno, NULL, "make guest memory");
+	o->fd[OBJ_MEM][0] = fd;
+	return 0;
+}
+
+static void fill_devices(struct vm_config *vc, const struct config *c)
+{
+	vc->ndevices = config_devices(c);
+	for (uint32_t i = 0; i < c->ndisks; i++) {
+		struct vm_device *d = &vc->device[i];
+
+		d->kind = VM_DEVICE_BLK;
+		d->flags = c->disk[i].readonly ? VM_BLK_READONLY : 0;
+		d->nqueues = 1;
+		memcpy(d->serial, c->disk[i].serial, strlen(c->disk[i].serial));
+	}
+	if (c->vsock_path == NULL)
+		return;
+	vc->device[c->ndisks] = (struct vm_device){
+		.kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = c->vsock_cid,
+	};
+}
+
+static int make_config(struct opened *o, const struct plan *p, struct failure *f)
+{
+	const struct config *c = p->config;
+	static struct vm_config vc;
+	int fd = make_memfd("immure-config");
+
+	vc = (struct vm_config){
+		.magic = VMCONFIG_MAGIC, .ram = c->memory, .vcpus = c->vcpus,
+		.entry = c->entry,
+		.flags = (c->console ? VM_CONSOLE : 0u) |
+			 (c->cmdline_devices ? VM_CMDLINE_DEVICES : 0u),
+		.kernel_size = o->kernel_size, .initrd_size = o->initrd_size,
+	};
+	fill_devices(&vc, c);
+	memcpy(vc.cmdline, c->cmdline, strlen(c->cmdline));
+	if (getrandom(vc.rng_seed, sizeof(vc.rng_seed), 0) != sizeof(vc.rng_seed) ||
+	    getrandom(vc.vmgenid, sizeof(vc.vmgenid), 0) != sizeof(vc.vmgenid))
+		return fail(f, errno, NULL, "get random bytes");
+	if (fd < 0 || write(fd, &vc, sizeof(vc)) != (ssize_t)sizeof(vc) ||
+	    fcntl(fd, F_ADD_SEALS,
+		  F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return fail(f, errno, NULL, "make the configuration");
+	o->fd[OBJ_CONFIG][0] = fd;
+	return 0;
+}
+
+static int make_eventfd(int *fd, struct failure *f)
+{
+	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return *fd < 0 ? fail(f, errno, "raise the limit of open files", "eventfd") : 0;
+}
+
+static int make_pair(int *a, int *b, struct failure *f)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
+		return fail(f, errno, "raise the limit of open files", "socketpair");
+	*a = sv[0];
+	*b = sv[1];
+	return 0;
+}
+
+static int make_pipe(int *reader, int *writer, struct failure *f)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return fail(f, errno, "raise the limit of open files", "pipe");
+	*reader = fds[0];
+	*writer = fds[1];
+	return 0;
+}
+
+static int make_device(struct opened *o, const struct plan *p, unsigned d, struct failure *f)
+{
+	unsigned nqueues = d < p->config->ndisks ? 1 : 3;
+
+	if (make_pair(&o->fd[OBJ_LINK_VMM][d], &o->fd[OBJ_LINK_DEVICE][d], f) != 0 ||
+	    make_eventfd(&o->fd[OBJ_CALL][d], f) != 0)
+		return -1;
+	for (unsigned q = 0; q < nqueues; q++)
+		if (make_eventfd(&o->kick[d * PLAN_QUEUES + q], f) != 0)
+			return -1;
+	return 0;
+}
+
+/* The wiring between the processes. */
+static int make_channels(struct opened *o, const struct plan *p, struct failure *f)
+{
+	const struct config *c = p->config;
+
+	if (make_pair(&o->fd[OBJ_CTL_VMM][0], &o->fd[OBJ_CTL_SUPERVISOR][0], f) != 0 ||
+	    make_eventfd(&o->fd[OBJ_ACK][0], f) != 0 ||
+	    make_eventfd(&o->fd[OBJ_WAKE][0], f) != 0)
+		return -1;
+	if (c->console && make_pipe(&o->fd[OBJ_CONSOLE_READ][0],
+				    &o->fd[OBJ_CONSOLE_WRITE][0], f) != 0)
+		return -1;
+	if (c->vsock_path != NULL && make_pair(&o->fd[OBJ_DIAL_VSOCK][0],
+					       &o->fd[OBJ_DIAL_SUPERVISOR][0], f) != 0)
+		return -1;
+	for (unsigned i = 0; i < p->nprocs; i++)
+		if (make_pipe(&o->fd[OBJ_LOG_READ][i], &o->fd[OBJ_LOG_WRITE][i], f) != 0)
+			return -1;
+	for (unsigned d = 0; d + 1 < p->nprocs; d++)
+		if (make_device(o, p, d, f) != 0)
+			return -1;
+	return 0;
+}
+
+/* The programs lie beside the jailer; a copy of it elsewhere finds none and says so. */
+static int open_programs(struct opened *o, const struct plan *p, struct failure *f)
+{
+	char dir[4096];
+	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
+	char *slash;
+
+	if (n < 0)
+		return fail(f, errno, "mount /proc", "find the jailer's own directory");
+	dir[n] = 0;
+	slash = strrchr(dir, '/');
+	for (unsigned i = 0; i < p->nprocs; i++) {
+		enum plan_program program = p->proc[i].program;
+
+		if (o->program[program] >= 0)
+			continue;
+		snprintf(slash + 1, sizeof(dir) - (size_t)(slash + 1 - dir), "%s",
+			 plan_program_name(program));
+		o->program[program] = open_path(AT_FDCWD, dir, O_PATH);
+		if (o->program[program] < 0)
+			return fail(f, errno, "install all of immure's programs in one place",
+				    "open %s", dir);
+	}
+	return 0;
+}
+
+int open_all(struct opened *o, const struct plan *p, struct failure *f)
+{
+	const struct config *c = p->config;
+
+	if (open_kvm(o, f) != 0 || open_programs(o, p, f) != 0)
+		return -1;
+	if (open_image("kernel", c->kernel, &o->fd[OBJ_KERNEL][0], &o->kernel_size, f) != 0)
+		return -1;
+	if (c->initrd != NULL &&
+	    open_image("initramfs", c->initrd, &o->fd[OBJ_INITRD][0], &o->initrd_size, f) != 0)
+		return -1;
+	for (unsigned i = 0; i < c->ndisks; i++)
+		if (open_disk(o, p, i, f) != 0)
+			return -1;
+	if (make_memory(o, p, f) != 0 || make_config(o, p, f) != 0)
+		return -1;
+	return make_channels(o, p, f);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c: from a configuration to processes, descriptors and limits; nothing is done here.
+ *
+ * The order of processes is the order of their start: the VMM first, because the first process
+ * of the PID namespace takes all others with it.  Device i is process 1 + i and serves MMIO
+ * slot i: the disks in the order of the configuration, then vsock. */
+#include "jailer/plan.h"
+#include "core/guestmem.h"
+
+#include <sched.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
+enum {
+	QUEUES_BLK = 1,
+	QUEUES_VSOCK = 3,
+	SUPERVISOR_NOFILE = 1024,
+	OVERHEAD_BASE = 32 << 20,	/* programs, kernel objects, page cache of images */
+	OVERHEAD_SHIFT = 6,		/* + RAM / 64: page tables, KVM's and of all */
+};
+
+static struct plan_process *process(struct plan *p, unsigned index, enum plan_program program)
+{
+	struct plan_process *pp = &p->proc[index];
+
+	pp->program = (uint8_t)program;
+	pp->device = (uint8_t)(index > 0 ? index - 1 : 0);
+	return pp;
+}
+
+static void add(struct plan_process *pp, unsigned number, enum plan_object object,
+		unsigned index)
+{
+	pp->fd[pp->nfds++] = (struct plan_fd){
+		.number = (uint16_t)number, .object = (uint8_t)object, .index = (uint8_t)index,
+	};
+}
+
+static void born(struct plan_process *pp, unsigned number)
+{
+	pp->born[pp->nborn++] = (uint16_t)number;
+}
+
+static void add_common(struct plan_process *pp, unsigned index)
+{
+	add(pp, FD_LOG, OBJ_LOG_WRITE, index);
+	add(pp, FD_CONFIG, OBJ_CONFIG, 0);
+	add(pp, FD_MEM, OBJ_MEM, 0);
+}
+
+static unsigned queues(const struct config *c, unsigned device)
+{
+	return device < c->ndisks ? QUEUES_BLK : QUEUES_VSOCK;
+}
+
+static void plan_vmm(struct plan *p)
+{
+	const struct config *c = p->config;
+	struct plan_process *pp = process(p, 0, PROGRAM_VMM);
+
+	snprintf(pp->name, sizeof(pp->name), "vmm");
+	add_common(pp, 0);
+	add(pp, VMM_CTL, OBJ_CTL_VMM, 0);
+	add(pp, VMM_KVM, OBJ_KVM, 0);
+	add(pp, VMM_KERNEL, OBJ_KERNEL, 0);
+	if (c->initrd != NULL)
+		add(pp, VMM_INITRD, OBJ_INITRD, 0);
+	if (c->console)
+		add(pp, VMM_CONSOLE, OBJ_CONSOLE_WRITE, 0);
+	add(pp, VMM_ACK, OBJ_ACK, 0);
+	add(pp, VMM_WAKE, OBJ_WAKE, 0);
+	for (unsigned d = 0; d < config_devices(c); d++) {
+		add(pp, VMM_LINK0 + d, OBJ_LINK_VMM, d);
+		add(pp, VMM_CALL0 + d, OBJ_CALL, d);
+		for (unsigned q = 0; q < queues(c, d); q++)
+			add(pp, VMM_KICK0 + d * PLAN_QUEUES + q, OBJ_KICK,
+			    d * PLAN_QUEUES + q);
+	}
+	born(pp, VMM_VM);
+	for (unsigned i = 0; i < c->vcpus; i++)
+		born(pp, VMM_VCPU0 + i);
+	/* One thread a vCPU, the main thread, and the one KVM adds for its huge pages. */
+	pp->limits = (struct plan_limits){ .nofile = VMM_NFDS, .nproc = c->vcpus + 2 };
+}
+
+static void plan_blk(struct plan *p, unsigned d)
+{
+	struct plan_process *pp = process(p, 1 + d, PROGRAM_BLK);
+
+	snprintf(pp->name, sizeof(pp->name), "blk%u", d % PLAN_DEVICES);
+	add_common(pp, 1 + d);
+	add(pp, BLK_LINK, OBJ_LINK_DEVICE, d);
+	add(pp, BLK_CALL, OBJ_CALL, d);
+	add(pp, BLK_KICK0, OBJ_KICK, d * PLAN_QUEUES);
+	add(pp, BLK_DISK, OBJ_DISK, d);
+	pp->limits = (struct plan_limits){
+		.nofile = BLK_NFDS, .nproc = 1,
+		.fsize = p->config->disk[d].readonly ? 0 : PLAN_FSIZE_DISK,
+	};
+}
+
+static void plan_vsock(struct plan *p, unsigned d)
+{
+	struct plan_process *pp = process(p, 1 + d, PROGRAM_VSOCK);
+
+	snprintf(pp->name, sizeof(pp->name), "vsock");
+	add_common(pp, 1 + d);
+	add(pp, VSOCK_LINK, OBJ_LINK_DEVICE, d);
+	add(pp, VSOCK_CALL, OBJ_CALL, d);
+	for (unsigned q = 0; q < QUEUES_VSOCK; q++)
+		add(pp, VSOCK_KICK0 + q, OBJ_KICK, d * PLAN_QUEUES + q);
+	add(pp, VSOCK_LISTEN, OBJ_LISTEN, 0);
+	add(pp, VSOCK_DIAL, OBJ_DIAL_VSOCK, 0);
+	born(pp, VSOCK_EPOLL);
+	/* Below the connections no number may be free: the log stands in there. */
+	born(pp, 0);
+	born(pp, 1);
+	pp->dynamic_from = VSOCK_CONN0;
+	pp->limits = (struct plan_limits){
+		.nofile = VSOCK_CONN0 + PLAN_VSOCK_CONNS, .nproc = 1,
+	};
+}
+
+static void plan_supervisor(struct plan *p, const struct plan_caller *who)
+{
+	const struct config *c = p->config;
+	struct plan_process *pp = &p->supervisor;
+
+	pp->program = PROGRAM_SUPERVISOR;
+	snprintf(pp->name, sizeof(pp->name), "supervisor");
+	pp->uid = who->uid;
+	pp->gid = who->gid;
+	/* Beyond the plan one connection at a time, but the kernel also counts those of all
+	 * root's processes that are under way in a socket; the console may be a file. */
+	pp->limits = (struct plan_limits){
+		.nofile = SUPERVISOR_NOFILE, .nproc = 1, .fsize = PLAN_FSIZE_ANY,
+	};
+	add(pp, SUP_CLIENT, OBJ_CLIENT, 0);
+	add(pp, SUP_CTL, OBJ_CTL_SUPERVISOR, 0);
+	if (c->console)
+		add(pp, SUP_CONSOLE_OUT, OBJ_CONSOLE_OUT, 0);
+	add(pp, SUP_SIGNAL, OBJ_SIGNAL, 0);
+	if (c->vsock_path != NULL)
+		add(pp, SUP_DIAL, OBJ_DIAL_SUPERVISOR, 0);
+	if (c->console)
+		add(pp, SUP_CONSOLE, OBJ_CONSOLE_READ, 0);
+	add(pp, SUP_TIMER, OBJ_TIMER, 0);
+	if (c->vsock_path != NULL || c->run_dir != NULL)
+		add(pp, SUP_RUNDIR, OBJ_RUNDIR, 0);
+	if (c->run_dir != NULL)
+		add(pp, SUP_RUNPARENT, OBJ_RUNPARENT, 0);
+	for (unsigned i = 0; p->cgroup.wanted && i < PLAN_CGROUP_FDS; i++)
+		add(pp, SUP_CGROUP0 + i, OBJ_CGROUP, i);
+	for (unsigned i = 0; i < p->nprocs; i++)
+		add(pp, SUP_PID0 + i, OBJ_PID, i);
+	for (unsigned i = 0; i < p->nprocs; i++)
+		add(pp, SUP_LOG0 + i, OBJ_LOG_READ, i);
+}
+
+static void plan_ids(struct plan *p, const struct plan_caller *who)
+{
+	const struct config *c = p->config;
+	uint32_t base = c->uid_base + c->id * CONFIG_UIDS;
+
+	for (unsigned i = 0; i < p->nprocs; i++) {
+		p->proc[i].uid = p->root ? base + i : who->uid;
+		p->proc[i].gid = p->root ? base + i : who->gid;
+	}
+}
+
+static void plan_cgroup(struct plan *p)
+{
+	const struct config_limits *l = &p->config->limits;
+	uint64_t ram = p->config->memory;
+	uint64_t overhead = OVERHEAD_BASE + (ram >> OVERHEAD_SHIFT);
+	uint64_t tasks = 1;	/* the jailer itself, while it starts the others (cgroup v1) */
+
+	for (unsigned i = 0; i < p->nprocs; i++)
+		tasks += p->proc[i].limits.nproc;
+	if (l->memory_overhead != 0)
+		overhead = l->memory_overhead;
+	p->cgroup = (struct plan_cgroup){
+		.wanted = !p->config->cgroup_off,
+		.pids_max = l->pids != 0 ? l->pids : (uint32_t)tasks,
+		.cpu_percent = l->cpu_percent,
+		.memory_max = guestmem_file_size(ram) + overhead,
+		.io_bytes_per_sec = l->io_bytes_per_sec,
+	};
+}
+
+void plan_make(struct plan *p, const struct config *c, const struct plan_caller *who)
+{
+	*p = (struct plan){
+		.config = c,
+		.root = who->uid == 0,
+		.nprocs = 1 + config_devices(c),
+		.namespaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+			      CLONE_NEWCGROUP | CLONE_NEWPID | CLONE_NEWTIME,
+	};
+	if (!p->root)
+		p->namespaces |= CLONE_NEWUSER;
+	plan_vmm(p);
+	for (unsigned d = 0; d < c->ndisks; d++)
+		plan_blk(p, d);
+	if (c->vsock_path != NULL)
+		plan_vsock(p, c->ndisks);
+	plan_ids(p, who);
+	plan_cgroup(p);
+	plan_supervisor(p, who);
+}
+
+const char *plan_program_name(enum plan_program program)
+{
+	switch (program) {
+	case PROGRAM_VMM: return "immure-vmm";
+	case PROGRAM_BLK: return "immure-blk";
+	case PROGRAM_VSOCK: return "immure-vsock";
+	case PROGRAM_SUPERVISOR:
+	case PROGRAMS: break;
+	}
+	return NULL;
+}

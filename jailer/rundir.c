@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rundir.c: opens, and at the end empties, the directory of the VM's sockets.
+ *
+ * The supervisor keeps this directory until the end: to connect to sockets in it and to remove
+ * it.  A plain directory descriptor would be a way back to the whole file system by "..", so
+ * what is kept is a detached mount of just this directory (open_tree), whose ".." is itself.
+ * Rootless kernels may refuse that; the plain descriptor then gives the supervisor no file
+ * that its user could not reach anyway, and Landlock still stands in the way.
+ *
+ * Everything is done relative to the descriptor: socket addresses are 108 bytes, paths are
+ * longer, and a component that is swapped meanwhile changes nothing. */
+#include "jailer/rundir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#ifndef OPEN_TREE_CLONE
+#define OPEN_TREE_CLONE 1
+#endif
+
+enum {
+	BACKLOG = 128,
+	ENTRIES_MAX = 4096,	/* removed at most: a directory is never walked for ever */
+};
+
+const char *rundir_socket_name(const struct config *c)
+{
+	return strrchr(c->vsock_path, '/') + 1;
+}
+
+/* Opens directory @path so that nothing outside can be reached from it. */
+static int open_detached(const char *path)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int plain = open(path, flags);
+	int tree, dir;
+
+	if (plain < 0)
+		return -errno;
+	tree = (int)syscall(SYS_open_tree, plain, "",
+			    AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC);
+	if (tree < 0)
+		return errno == EPERM || errno == EINVAL ? plain : -errno;
+	dir = openat(tree, ".", flags);
+	if (dir < 0)
+		dir = -errno;
+	/* @tree stays open until the supervisor claims its descriptors: closing it takes the
+	 * mount apart, and the kernel then waits for a grace period. */
+	close(plain);
+	return dir;
+}
+
+/* @path without its last component. */
+static int open_parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash == path ? 1 : (size_t)(slash - path);
+	char dir[PATH_MAX];
+
+	memcpy(dir, path, len);
+	dir[len] = 0;
+	return open_detached(dir);
+}
+
+static int bind_here(int sock, const char *name)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	memcpy(un.sun_path, name, strlen(name));
+	return bind(sock, (struct sockaddr *)&un, sizeof(un)) < 0 ? -errno : 0;
+}
+
+/* True when nobody listens on the socket @name any more. */
+static bool stale(int dir, const char *name)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct stat st;
+	bool refused;
+	int sock;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	memcpy(un.sun_path, name, strlen(name));
+	refused = sock >= 0 && connect(sock, (struct sockaddr *)&un, sizeof(un)) < 0 &&
+		  errno == ECONNREFUSED;
+	close(sock);
+	return refused;
+}
+
+/* An error number, or 0 with *@sock bound to @name in @dir. */
+static int bind_in(int dir, const char *name, int *sock)
+{
+	int rc;
+
+	*sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*sock < 0 || fchdir(dir) < 0)
+		return -errno;
+	rc = bind_here(*sock, name);
+	if (rc == -EADDRINUSE && stale(dir, name)) {
+		unlinkat(dir, name, 0);
+		rc = bind_here(*sock, name);
+	}
+	return rc;
+}
+
+int rundir_listen(struct opened *o, const struct config *c, struct failure *f)
+{
+	int dir = o->fd[OBJ_RUNDIR][0], sock, rc;
+
+	if (c->vsock_path == NULL)
+		return 0;
+	rc = bind_in(dir, rundir_socket_name(c), &sock);
+	if (rc == -EADDRINUSE)
+		return fail(f, 0, "choose another path, or stop who uses it",
+			    "listen on %s: exists and is in use", c->vsock_path);
+	if (rc != 0)
+		return fail(f, -rc, NULL, "listen on %s", c->vsock_path);
+	if (listen(sock, BACKLOG) < 0) {
+		unlinkat(dir, rundir_socket_name(c), 0);
+		return fail(f, errno, NULL, "listen on %s", c->vsock_path);
+	}
+	o->fd[OBJ_LISTEN][0] = sock;
+	return 0;
+}
+
+int rundir_open(struct opened *o, const struct plan *p, struct failure *f)
+{
+	const struct config *c = p->config;
+	int dir, parent;
+
+	if (c->run_dir == NULL && c->vsock_path == NULL)
+		return 0;
+	dir = c->run_dir != NULL ? open_detached(c->run_dir) : open_parent(c->vsock_path);
+	if (dir < 0)
+		return fail(f, -dir, "make the directory first", "open the directory of %s",
+			    c->run_dir != NULL ? c->run_dir : c->vsock_path);
+	o->fd[OBJ_RUNDIR][0] = dir;
+	if (c->run_dir != NULL) {
+		parent = open_parent(c->run_dir);
+		if (parent < 0)
+			return fail(f, -parent, NULL, "open the parent of %s", c->run_dir);
+		o->fd[OBJ_RUNPARENT][0] = parent;
+	}
+	return 0;
+}
+
+/* "<base>_<digits>" */
+static bool is_port_socket(const char *name, const char *base)
+{
+	size_t len = strlen(base);
+
+	if (strncmp(name, base, len) != 0 || name[len] != '_' || name[len + 1] == 0)
+		return false;
+	return name[len + 1 + strspn(name + len + 1, "0123456789")] == 0;
+}
+
+/* Removes the port sockets; entries removed while the directory is read may hide others, so
+ * the caller repeats until a round removes none.  No readdir(): it allocates. */
+static unsigned remove_round(int dir, const char *base)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	const struct dirent64 *entry;
+	unsigned removed = 0;
+	ssize_t n;
+
+	if (lseek(dir, 0, SEEK_SET) < 0)
+		return 0;
+	while ((n = getdents64(dir, buf, sizeof(buf))) > 0) {
+		for (ssize_t at = 0; at < n; at += entry->d_reclen) {
+			entry = (const void *)(buf + at);
+			if (is_port_socket(entry->d_name, base) &&
+			    unlinkat(dir, entry->d_name, 0) == 0)
+				removed++;
+		}
+	}
+	return removed;
+}
+
+void rundir_remove(int dir, int parent, const struct config *c)
+{
+	const char *name = c->vsock_path != NULL ? rundir_socket_name(c) : NULL;
+	unsigned total = 0, round = 1;
+
+	if (dir >= 0 && name != NULL)
+		unlinkat(dir, name, 0);
+	/* Without a directory of its own, the VM has made only that one. */
+	while (dir >= 0 && name != NULL && c->run_dir != NULL && round > 0 &&
+	       total < ENTRIES_MAX) {
+		round = remove_round(dir, name);
+		total += round;
+	}
+	if (parent >= 0 && c->run_dir != NULL)
+		unlinkat(parent, strrchr(c->run_dir, '/') + 1, AT_REMOVEDIR);
+}

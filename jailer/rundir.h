@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rundir.h: the directory of the VM's sockets on the host's side.
+ *
+ * "<path>" is where the host's programs connect to reach the guest, "<path>_<port>" where they
+ * listen for the guest. */
+#ifndef IMMURE_JAILER_RUNDIR_H
+#define IMMURE_JAILER_RUNDIR_H
+
+#include "core/base.h"
+#include "jailer/failure.h"
+#include "jailer/open.h"
+#include "jailer/plan.h"
+
+/* Opens the directory (and its parent when it is to be removed), as mounts of their own so
+ * that ".." leads nowhere.  Call between namespaces_enter() and rootfs_enter().  Returns 0, or
+ * -1 with @f filled. */
+must_check int rundir_open(struct opened *o, const struct plan *p, struct failure *f);
+
+/* Listens on the vsock socket in the opened directory, which becomes the working directory; a
+ * socket that a dead VM left is replaced, a live one refused.  Call in the VM's network
+ * namespace.  Returns 0, or -1 with @f filled and no socket made. */
+must_check int rundir_listen(struct opened *o, const struct config *c, struct failure *f);
+
+/* Removes what a VM leaves: the listening socket and "<name>_<port>" sockets in @dir; then, when
+ * @parent >= 0, the directory itself.  Descriptors < 0: nothing to do. */
+void rundir_remove(int dir, int parent, const struct config *c);
+
+/* The last component of c->vsock_path. */
+const char *rundir_socket_name(const struct config *c);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spawn.c: from the jailer to a confined program, step by step.
+ *
+ * clone3() makes a child in a user namespace of its own (and, with cgroup v2, in the VM's
+ * cgroup).  The child may not go on before its ids are mapped and it is under observation,
+ * both of which only the parent can do; meanwhile it does what needs neither.  The two meet in
+ * a word of shared memory, which also carries home the step and the error of a child that
+ * fails: it has no other voice before exec.
+ *
+ * The order in the child is dictated by what each step takes away:
+ *   descriptors, cgroup namespace, bounding set and securebits (need capabilities)
+ *   → ids (need CAP_SETUID; and they reset what prctl() set before)
+ *   → capabilities
+ *   → die with the parent, no_new_privs, no writable-executable memory
+ *   → Landlock (may still open: nothing but the program)
+ *   → limits → coarse filter (allows one exec, of one descriptor) → exec.
+ * A step that fails ends the child, and with it the VM. */
+#include "jailer/spawn.h"
+#include "core/seal.h"
+#include "jailer/capabilities.h"
+#include "jailer/landlock.h"
+#include "jailer/limits.h"
+#include "jailer/namespaces.h"
+#include "jailer/place.h"
+#include "jailer/violation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65			/* Linux 6.3 */
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
+enum {
+	FD_PROGRAM = 0,		/* closed by exec; see execveat in policy/jail.policy */
+	PARENT_SECONDS = 10,	/* a child whose parent died this early has to notice itself */
+	FAILED_STATUS = 127,
+};
+
+enum step {
+	STEP_NONE, STEP_DESCRIPTORS, STEP_CGROUP, STEP_BOUND, STEP_PARENT, STEP_IDS, STEP_DROP,
+	STEP_PRCTL, STEP_LANDLOCK, STEP_LIMITS, STEP_FILTER, STEP_EXEC, STEPS
+};
+
+static const char *const step_names[STEPS] = {
+	[STEP_DESCRIPTORS] = "place descriptors",
+	[STEP_CGROUP] = "make a cgroup namespace",
+	[STEP_BOUND] = "empty the capability bounding set",
+	[STEP_PARENT] = "wait for the jailer",
+	[STEP_IDS] = "change user and group",
+	[STEP_DROP] = "drop capabilities",
+	[STEP_PRCTL] = "set process attributes",
+	[STEP_LANDLOCK] = "set up Landlock",
+	[STEP_LIMITS] = "set resource limits (is the hard limit of open files too low?)",
+	[STEP_FILTER] = "install the system call filter",
+	[STEP_EXEC] = "execute the program (is it executable for all users?)",
+};
+
+struct spawn_slot {
+	uint32_t go;		/* futex: 1 when the child may go on */
+	uint32_t step;		/* enum step that failed */
+	int32_t err;
+};
+
+/* ---- the child ---- */
+
+static int place_descriptors(const struct spawn *s, const struct plan_process *pp)
+{
+	struct place all[PLAN_FDS + 1];
+	size_t n = 0;
+	int limit = 0, rc;
+
+	for (; n < pp->nfds; n++) {
+		const struct plan_fd *fd = &pp->fd[n];
+
+		all[n].from = *opened_at(s->opened, fd->object, fd->index);
+		all[n].to = fd->number;
+		limit = fd->number >= limit ? fd->number + 1 : limit;
+	}
+	all[n++] = (struct place){ s->opened->program[pp->program], FD_PROGRAM };
+	rc = place_all(all, n, limit);
+	if (rc != 0)
+		return rc;
+	/* What the jailer was started with; all else is close-on-exec. */
+	close(STDOUT_FILENO);
+	return fcntl(FD_PROGRAM, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+}
+
+static int wait_for_parent(struct spawn_slot *slot)
+{
+	struct timespec patience = { .tv_sec = PARENT_SECONDS };
+
+	while (__atomic_load_n(&slot->go, __ATOMIC_ACQUIRE) == 0) {
+		if (syscall(SYS_futex, &slot->go, FUTEX_WAIT, 0, &patience, NULL, 0) < 0 &&
+		    errno != EAGAIN && errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Raw system calls: the C library's would look for other threads to tell. */
+static int change_ids(const struct spawn *s, const struct plan_process *pp)
+{
+	/* Rootless: setgroups() was given up for the right to map ids (user_namespaces(7)). */
+	if (s->plan->root && syscall(SYS_setgroups, 0, NULL) < 0)
+		return -errno;
+	if (syscall(SYS_setresgid, pp->gid, pp->gid, pp->gid) < 0 ||
+	    syscall(SYS_setresuid, pp->uid, pp->uid, pp->uid) < 0)
+		return -errno;
+	return 0;
+}
+
+static int set_attributes(void)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) < 0 && errno != EINVAL)
+		return -errno;
+	return 0;
+}
+
+static int execute(const struct plan_process *pp)
+{
+	char number[4] = { (char)('0' + pp->device) };
+	const char *argv[] = { plan_program_name(pp->program), number, NULL };
+	const char *envp[] = { NULL };
+
+	if (pp->program == PROGRAM_VMM)
+		argv[1] = NULL;
+	syscall(SYS_execveat, FD_PROGRAM, "", argv, envp, AT_EMPTY_PATH);
+	return -errno;
+}
+
+static int take_step(enum step step, const struct spawn *s, unsigned index)
+{
+	const struct plan_process *pp = &s->plan->proc[index];
+	struct landlock_allow program = {
+		FD_PROGRAM, LANDLOCK_EXECUTE | LANDLOCK_READ_FILE,
+	};
+
+	switch (step) {
+	case STEP_DESCRIPTORS: return place_descriptors(s, pp);
+	case STEP_CGROUP: return namespaces_cgroup();
+	case STEP_BOUND: return capabilities_bound();
+	case STEP_PARENT: return wait_for_parent(&s->slots[index]);
+	case STEP_IDS: return change_ids(s, pp);
+	case STEP_DROP: return capabilities_drop();
+	case STEP_PRCTL: return set_attributes();
+	case STEP_LANDLOCK: return landlock_deny(s->landlock, LANDLOCK_SCOPE_ALL, &program, 1);
+	case STEP_LIMITS: return limits_apply(&pp->limits, s->opened->disk_size[pp->device]);
+	case STEP_FILTER: return seal(&policy_jail);
+	case STEP_EXEC: return execute(pp);
+	case STEP_NONE:
+	case STEPS: break;
+	}
+	return -EINVAL;
+}
+
+static _Noreturn void child(const struct spawn *s, unsigned index)
+{
+	struct spawn_slot *slot = &s->slots[index];
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (unsigned step = STEP_DESCRIPTORS; step < STEPS; step++) {
+		int rc = take_step(step, s, index);
+
+		if (rc != 0) {
+			slot->err = -rc;
+			__atomic_store_n(&slot->step, step, __ATOMIC_RELEASE);
+			break;
+		}
+	}
+	_exit(FAILED_STATUS);
+}
+
+/* ---- the parent ---- */
+
+static pid_t clone_child(const struct spawn *s, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = CLONE_NEWUSER | CLONE_PIDFD, .exit_signal = SIGCHLD,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+	};
+
+	if (s->cgroup->into >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (unsigned)s->cgroup->into;
+	}
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+static int start(struct spawn *s, unsigned index, struct failure *f)
+{
+	const struct plan_process *pp = &s->plan->proc[index];
+	struct spawn_slot *slot = &s->slots[index];
+	int *pidfd = opened_at(s->opened, OBJ_PID, index);
+	pid_t pid = clone_child(s, pidfd);
+	int rc;
+
+	/* A cgroup that was delegated together with us may still not be entered from here. */
+	if (pid < 0 && s->cgroup->into >= 0 && !s->plan->root) {
+		cgroup_refused(s->cgroup);
+		pid = clone_child(s, pidfd);
+	}
+	if (pid == 0)
+		child(s, index);
+	if (pid < 0)
+		return fail(f, errno, "run `immure doctor`", "start %s", pp->name);
+	s->pid[index] = pid;
+	if (violation_observe(pid) != 0)
+		s->traced = false;
+	rc = namespaces_map(s->proc, pid, pp->uid, pp->gid);
+	if (rc != 0)
+		return fail(f, -rc, NULL, "map the ids of %s", pp->name);
+	__atomic_store_n(&slot->go, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &slot->go, FUTEX_WAKE, 1, NULL, NULL, 0);
+	return 0;
+}
+
+int spawn_prepare(struct spawn *s, struct failure *f)
+{
+	s->traced = true;
+	s->landlock = landlock_abi();
+	s->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->proc < 0)
+		return fail(f, errno, "mount /proc", "open /proc");
+	s->slots = mmap(NULL, PLAN_PROCESSES * sizeof(*s->slots), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s->slots == MAP_FAILED)
+		return fail(f, errno, NULL, "map shared memory");
+	return 0;
+}
+
+int spawn_all(struct spawn *s, struct failure *f)
+{
+	for (unsigned i = 0; i < s->plan->nprocs; i++) {
+		if (start(s, i, f) != 0)
+			return -1;
+		violation_pump();
+	}
+	return 0;
+}
+
+const char *spawn_failed_step(const struct spawn *s, unsigned index, int *err)
+{
+	uint32_t step = __atomic_load_n(&s->slots[index].step, __ATOMIC_ACQUIRE);
+
+	*err = s->slots[index].err;
+	return step > STEP_NONE && step < STEPS ? step_names[step] : NULL;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* violation.c: ptrace, used for nothing but a task's last stop.
+ *
+ * When a filter kills a process, the kernel first rolls the registers of the calling task back
+ * to what they were at the call: the number is in the result register again as well as in the
+ * one that keeps it.  Other threads of the process die with the same status but show an
+ * interrupted call's error or none there, which tells the culprit from the bystanders.
+ *
+ * All other stops (a new thread, a signal, a stop signal) are passed on as if nobody watched.
+ */
+#include "jailer/violation.h"
+
+#include "syscall_names.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Not the C library's ptrace(): its PEEKUSER reports errors through errno. */
+static long trace(long request, pid_t tid, unsigned long addr, unsigned long data)
+{
+	return syscall(SYS_ptrace, request, (long)tid, addr, data);
+}
+
+int violation_observe(pid_t pid)
+{
+	unsigned long options = PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE;
+
+	return trace(PTRACE_SEIZE, pid, 0, options) < 0 ? -errno : 0;
+}
+
+/* The refused call's number, or -1 when @tid was not the caller. */
+static long refused_call(pid_t tid)
+{
+#if defined(__x86_64__)
+	unsigned long result = 0, number = 1;
+
+	if (trace(PTRACE_PEEKUSER, tid, offsetof(struct user_regs_struct, rax),
+		  (unsigned long)&result) < 0 ||
+	    trace(PTRACE_PEEKUSER, tid, offsetof(struct user_regs_struct, orig_rax),
+		  (unsigned long)&number) < 0)
+		return -1;
+	return result == number ? (long)number : -1;
+#else
+	(void)tid;
+	return -1;
+#endif
+}
+
+static enum violation_stop exiting(pid_t tid, int *status, long *nr)
+{
+	enum violation_stop what = VIOLATION_NONE;
+	unsigned long message = 0;
+
+	if (trace(PTRACE_GETEVENTMSG, tid, 0, (unsigned long)&message) == 0) {
+		*status = (int)message;
+		what = VIOLATION_EXITING;
+	}
+	if (what == VIOLATION_EXITING && (message & 0x7f) == SIGSYS) {
+		*nr = refused_call(tid);
+		if (*nr >= 0)
+			what = VIOLATION_KILLED;
+	}
+	trace(PTRACE_CONT, tid, 0, 0);
+	return what;
+}
+
+static bool stop_signal(int sig)
+{
+	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
+enum violation_stop violation_stopped(pid_t tid, int wait_status, int *status, long *nr)
+{
+	int event = wait_status >> 16, sig = WSTOPSIG(wait_status);
+
+	if (event == PTRACE_EVENT_EXIT)
+		return exiting(tid, status, nr);
+	if (event == PTRACE_EVENT_STOP && stop_signal(sig))
+		trace(PTRACE_LISTEN, tid, 0, 0);
+	else
+		trace(PTRACE_CONT, tid, 0, event == 0 ? (unsigned long)sig : 0);
+	return VIOLATION_NONE;
+}
+
+void violation_pump(void)
+{
+	int status, event;
+	siginfo_t si;
+	long nr;
+
+	for (;;) {
+		si.si_pid = 0;
+		if (waitid(P_ALL, 0, &si, WSTOPPED | WNOHANG | WNOWAIT | __WALL) < 0)
+			return;
+		event = si.si_status >> 8;
+		if (si.si_pid == 0 || si.si_code != CLD_TRAPPED ||
+		    (event != PTRACE_EVENT_CLONE && event != PTRACE_EVENT_STOP))
+			return;
+		if (wait4(si.si_pid, &status, WNOHANG | __WALL, NULL) <= 0)
+			return;
+		violation_stopped(si.si_pid, status, &status, &nr);
+	}
+}
+
+const char *violation_name(long nr)
+{
+	if (nr < 0 || (size_t)nr >= array_len(syscall_names) || syscall_names[nr][0] == 0)
+		return "unknown";
+	return syscall_names[nr];
+}
