@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blk.h: the virtio block device (virtio 1.3 §5.2), one queue, one disk.
+ *
+ * Knows nothing of sockets and event descriptors: main.c does that.  Every entry point runs to
+ * completion; between two calls no request is in flight. */
+#ifndef IMMURE_DEVICES_BLK_BLK_H
+#define IMMURE_DEVICES_BLK_BLK_H
+
+#include "core/link.h"
+#include "core/virtqueue.h"
+#include "core/vmconfig.h"
+#include "devices/blk/disk.h"
+
+enum {
+	BLK_QUEUE_MAX = VQ_SIZE_MAX,
+	BLK_SEG_MAX = BLK_QUEUE_MAX - 2,	/* a header, segments, a status byte */
+	BLK_SIZE_MAX = 256 << 10,		/* bytes a segment */
+	BLK_ID_BYTES = 20,
+};
+
+/* A driver that keeps to what it was offered never makes a chain that the queue refuses. */
+_Static_assert((uint64_t)BLK_SEG_MAX * BLK_SIZE_MAX + 17 <= VQ_CHAIN_BYTES_MAX,
+	       "virtio 1.3 §5.2.4: seg_max segments of size_max bytes");
+
+/* Why the device itself, not its queue, asked for a reset (struct link_needs_reset.reason). */
+enum { BLK_E_NO_STATUS = 0x100 + 1 };	/* a chain without a byte to answer in */
+
+struct blk {
+	const struct guestmem *mem;
+	struct disk disk;
+	struct virtqueue vq;
+	bool writethrough;		/* no FLUSH accepted: each write is durable */
+	char serial[BLK_ID_BYTES];
+	struct vq_chain chain;		/* the request being served */
+	struct iovec iov[VQ_SPANS_MAX];
+};
+
+/* What blk_serve() stopped for. */
+enum blk_stop {
+	BLK_IDLE,	/* nothing left; the driver will kick */
+	BLK_MORE,	/* enough for one turn; call again */
+	BLK_BROKEN,	/* driver misbehaved: tell it that it must reset; *reason says why */
+};
+
+/* Makes @b a device on @disk, identified by @serial (BLK_ID_BYTES, NUL padded).  @mem outlives
+ * it. */
+void blk_init(struct blk *b, const struct guestmem *mem, const struct disk *disk,
+	      const char *serial);
+
+/* Fills in what the device is: features, queue, configuration space (§5.2.3, §5.2.4). */
+void blk_hello(const struct blk *b, struct link_hello *h);
+
+/* Starts on what the driver set up.  False: refused, *@reason says why; or VMM wrote nonsense:
+ * features that were not offered, more than one queue (*@reason is 0). */
+must_check bool blk_activate(struct blk *b, const struct link_activate *a, uint32_t *reason);
+
+/* Forgets the driver.  Nothing is in flight before or after. */
+void blk_reset(struct blk *b);
+
+/* Serves requests, a bounded number and a bounded number of bytes.  *@interrupt: the driver
+ * wants to be interrupted now. */
+must_check enum blk_stop blk_serve(struct blk *b, bool *interrupt, uint32_t *reason);
+
+#endif

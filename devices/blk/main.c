@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c: immure-blk, the process of one disk.
+ *
+ *	immure-blk INDEX		descriptors as in core/fdplan.h
+ *
+ * The ladder: claim the descriptors, read the configuration, map guest memory, look at the
+ * disk, seal, say HELLO, serve.  Everything that can fail for want of a right fails before
+ * the seal; everything that a guest can influence happens after it.
+ *
+ * Afterwards one loop sleeps on two descriptors: the link to the VMM (driver started, driver
+ * reset, end) and the queue's kick, which the kernel signals when the guest writes
+ * QueueNotify. A kick may come at any time, also before the driver is ready; the descriptor
+ * is watched only while it means something, and a start looks at the queue without waiting
+ * for one. */
+#include "core/guestmem.h"
+#include "core/link.h"
+#include "core/log.h"
+#include "core/seal.h"
+#include "core/vmconfig.h"
+#include "devices/blk/blk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+/* The whole mutable state of the process. */
+static struct blk dev;
+static struct guestmem mem;
+static struct link vmm = { .fd = BLK_LINK, .state = LINK_START, .device = true };
+
+/* Should: leave in @d what the jailer says this disk is.  Mustn't: take an index outside. */
+static void configure(const char *index, struct vm_device *d)
+{
+	static struct vm_config config;
+	int rc = vmconfig_read(&config);
+	uint32_t i;
+
+	if (rc < 0)
+		die_errno(-rc, "blk: configuration");
+	if (index[0] < '0' || index[0] > '9' || index[1] != 0)
+		die("blk: which device? usage: immure-blk INDEX");
+	i = (uint32_t)(index[0] - '0');
+	if (i >= config.ndevices || config.device[i].kind != VM_DEVICE_BLK)
+		die("blk: device %u is not a disk", i);
+	*d = config.device[i];
+	rc = guestmem_map(&mem, FD_MEM, config.ram);
+	if (rc < 0)
+		die_errno(-rc, "blk: guest memory");
+	close(FD_MEM);
+}
+
+/* Should: find out everything about the disk.  Last chance to fail for want of a right. */
+static void setup(const struct vm_device *d)
+{
+	struct disk disk;
+	int rc = disk_open(&disk, BLK_DISK, (d->flags & VM_BLK_READONLY) != 0);
+
+	if (rc < 0)
+		die_errno(-rc, "blk: disk");
+	if (fcntl(BLK_LINK, F_SETFL, O_NONBLOCK) < 0)
+		die_errno(errno, "blk: link");
+	blk_init(&dev, &mem, &disk, d->serial);
+}
+
+static bool say_hello(void)
+{
+	struct link_msg m = { .type = LINK_HELLO };
+
+	blk_hello(&dev, &m.u.hello);
+	return link_send(&vmm, &m) == LINK_OK;
+}
+
+/* The driver must reset the device: tell the VMM, and whoever reads the log. */
+static bool needs_reset(uint32_t reason)
+{
+	static struct log_limit limit;
+	struct link_msg m = { .type = LINK_NEEDS_RESET };
+
+	m.u.needs_reset.reason = reason;
+	log_limited(&limit, "blk: the driver misbehaved: %s",
+		    reason == BLK_E_NO_STATUS ? "request without a status byte"
+					      : vq_err_name((enum vq_err)reason));
+	return link_send(&vmm, &m) == LINK_OK;
+}
+
+static bool activate(const struct link_activate *a)
+{
+	uint32_t reason;
+
+	if (blk_activate(&dev, a, &reason))
+		return true;
+	return reason != 0 && needs_reset(reason);
+}
+
+static bool reset(void)
+{
+	const struct link_msg m = { .type = LINK_RESET_DONE };
+
+	blk_reset(&dev);
+	return link_send(&vmm, &m) == LINK_OK;
+}
+
+/* Carries out one order of the VMM.  LINK_OK: go on; LINK_EOF: the end; LINK_BAD: give up. */
+static enum link_result obey(void)
+{
+	struct link_msg m;
+	enum link_result r = link_recv(&vmm, &m);
+	bool ok = true;
+
+	if (r == LINK_AGAIN)
+		return LINK_OK;
+	if (r != LINK_OK)
+		return r;
+	if (m.type == LINK_QUIT)
+		return LINK_EOF;
+	if (m.type == LINK_ACTIVATE)
+		ok = activate(&m.u.activate);
+	else if (m.type == LINK_RESET)
+		ok = reset();
+	return ok ? LINK_OK : LINK_BAD;
+}
+
+/* Serves the queue for one turn. */
+static bool turn(enum blk_stop *stop)
+{
+	const uint64_t one = 1;
+	uint32_t reason;
+	bool interrupt;
+
+	*stop = blk_serve(&dev, &interrupt, &reason);
+	if (interrupt && write(BLK_CALL, &one, sizeof(one)) != (ssize_t)sizeof(one))
+		return false;
+	return *stop != BLK_BROKEN || needs_reset(reason);
+}
+
+static bool take_kick(void)
+{
+	uint64_t kicks;
+
+	return read(BLK_KICK0, &kicks, sizeof(kicks)) >= 0 || errno == EAGAIN;
+}
+
+/* Runs until the VM ends; returns the exit status. */
+static int run(void)
+{
+	enum blk_stop stop = BLK_IDLE;
+
+	for (;;) {
+		const struct timespec now = { 0 };
+		const int kick = vmm.state == LINK_ACTIVE ? BLK_KICK0 : -1;
+		struct pollfd p[2] = {
+			{ .fd = BLK_LINK, .events = POLLIN },
+			{ .fd = kick, .events = POLLIN },
+		};
+
+		if (ppoll(p, 2, stop == BLK_MORE ? &now : NULL, NULL) < 0)
+			continue;
+		if (p[0].revents != 0) {
+			enum link_result r = obey();
+
+			if (r != LINK_OK)
+				return r == LINK_EOF ? 0 : 1;
+		}
+		if (p[1].revents != 0 && !take_kick())
+			return 1;
+		stop = BLK_IDLE;
+		if (vmm.state == LINK_ACTIVE && !turn(&stop))
+			return 1;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct vm_device d;
+	int rc = fdplan_claim(BLK_NFDS);
+
+	if (rc < 0)
+		die_errno(-rc, "blk: descriptors");
+	configure(argc == 2 ? argv[1] : "", &d);
+	setup(&d);
+	rc = seal((d.flags & VM_BLK_READONLY) != 0 ? &policy_blk_ro : &policy_blk);
+	if (rc < 0)
+		die_errno(-rc, "blk: seal");
+	/* Mustn't, from here on: open, map, allocate, die. */
+	rc = say_hello() ? run() : 1;
+	if (rc != 0)
+		log_line("blk: the VMM broke the link's protocol, or the kernel refused");
+	return rc;
+}
