@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host.h: the Unix-socket side of the vsock device.
+ *
+ * One function a system call, more or less, and the CONNECT line.  Everything behind these
+ * descriptors may be hostile: whoever may connect to the listening socket, whoever the
+ * supervisor connected us to, and the supervisor's answers themselves.  Nothing blocks. */
+#ifndef IMMURE_DEVICES_VSOCK_HOST_H
+#define IMMURE_DEVICES_VSOCK_HOST_H
+
+#include "core/base.h"
+#include "core/fdplan.h"
+#include "devices/vsock/conn.h"
+
+struct host {
+	int epoll, listen, dial;
+	bool listen_ready;	/* somebody may wait to be accepted */
+	bool dial_ready;	/* an answer may be there */
+	bool dial_dead;		/* the supervisor's end is closed or broke the protocol */
+	uint32_t dials;		/* requests that were not answered yet */
+};
+
+enum {
+	/* A guest that asks for more has its requests wait here.  Each answer on the way to us
+	 * holds a descriptor, and the kernel lets a sender have no more of those than its
+	 * RLIMIT_NOFILE, which for the supervisor is SUP_NFDS. */
+	HOST_DIALS_MAX = 32,
+};
+
+_Static_assert((int)HOST_DIALS_MAX < (int)SUP_NFDS, "answers cannot pile up");
+
+/* In epoll_event.data.u64: a connection's cookie with this bit, or a plain descriptor. */
+#define HOST_EVENT_CONN (1ull << 32)
+
+/* The next client's descriptor, or -1 when there is none (then listen_ready is false) or none
+ * can be had now. */
+must_check int host_accept(struct host *h);
+
+/* Has the loop told when @c becomes readable or ends. */
+must_check bool host_watch(const struct host *h, const struct conn *c, uint32_t cookie);
+
+/* The same, and when there is room to write (@room). */
+void host_watch_room(const struct host *h, const struct conn *c, uint32_t cookie, bool room);
+
+enum host_line { HOST_LINE_MORE, HOST_LINE_BAD, HOST_LINE_PORT };
+
+/* Takes what has come of the line "CONNECT <port>\n", and no byte behind it.  HOST_LINE_PORT:
+ * it is complete, *@port is set.  HOST_LINE_BAD: it never will be.  HOST_LINE_MORE: call again
+ * while c->readable. */
+must_check enum host_line host_read_line(struct conn *c, uint32_t *port);
+
+/* The pure half: is @line (@len bytes, the last one '\n') a request, for which port? */
+must_check bool host_parse_line(const char *line, uint32_t len, uint32_t *port);
+
+/* Writes "OK <port>\n" to the client.  False: it did not take it. */
+must_check bool host_say_ok(const struct conn *c, uint32_t port);
+
+/* Writes up to @len bytes; returns how many the socket took.  Sets c->broken when it will
+ * never take one again. */
+must_check uint32_t host_send(struct conn *c, const void *data, uint32_t len);
+
+/* Reads up to @len bytes (> 0) to @data; returns how many.  0: c->readable is false, and
+ * c->eof true if it stays so. */
+must_check uint32_t host_recv(struct conn *c, void *data, uint32_t len);
+
+/* Ends one direction: the peer reads an end of file, or its writes fail. */
+void host_end_write(const struct conn *c);
+void host_end_read(const struct conn *c);
+
+/* Closes the host half, if there is one. */
+void host_close(struct conn *c);
+
+enum host_dial {
+	HOST_DIAL_OK,
+	HOST_DIAL_LATER,	/* ask: no room; answer: none there */
+	HOST_DIAL_REFUSED,	/* answer: no such listener */
+	HOST_DIAL_DEAD,		/* there is no supervisor to ask */
+};
+
+/* Asks the supervisor for a connection to @port. */
+must_check enum host_dial host_ask(struct host *h, uint32_t cookie, uint32_t port);
+
+/* Takes one answer: for OK and REFUSED *@cookie is set, for OK *@fd is ours. */
+must_check enum host_dial host_answer(struct host *h, uint32_t *cookie, int *fd);
+
+#endif
