@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* help.c: what --help says, by subcommand; the manual page says more. */
+#include "cli/help.h"
+#include "cli/say.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct help_text {
+	const char *command;	/* "": immure itself */
+	const char *text;
+};
+
+static const struct help_text texts[] = {
+	{ "",
+	  "immure: run an untrusted program in a virtual machine of its own\n"
+	  "\n"
+	  "  immure run [OPTION...] ROOTFS [--] COMMAND [ARGUMENT...]\n"
+	  "  immure plan [OPTION...] ROOTFS    what run would open, by whom, under which limits\n"
+	  "  immure doctor                     can this host do it, and if not, why\n"
+	  "  immure kernel import|list|rm      the kernels that guests boot\n"
+	  "  immure version\n"
+	  "  immure help [SUBCOMMAND]\n"
+	  "\n"
+	  "Example:\n"
+	  "  immure run ./rootfs -- sh -c 'uname -sr; id'\n" },
+	{ "run",
+	  "immure run [OPTION...] ROOTFS [--] COMMAND [ARGUMENT...]\n"
+	  "\n"
+	  "Boots a machine with ROOTFS (a directory, or an ext4, squashfs or erofs image) as its root\n"
+	  "and runs COMMAND in it.  Streams, signals, terminal and exit status are COMMAND's.  ROOTFS\n"
+	  "stays as it is: the guest writes to memory.  Options end at ROOTFS.\n"
+	  "\n"
+	  "  -m, --memory SIZE      memory of the machine (256M)\n"
+	  "  -c, --cpus N           processors, 1 to 32 (1)\n"
+	  "  -e, --env K=V          variable for COMMAND; K alone passes ours on; may be repeated\n"
+	  "  -w, --workdir DIR      directory of COMMAND (/)\n"
+	  "  -u, --user USER        name or number, with :group if wanted (root)\n"
+	  "  -t, --tty              COMMAND has a terminal; the default on a terminal\n"
+	  "  -T, --no-tty           it has none\n"
+	  "      --disk FILE[,ro]   raw image or block device as /dev/vdb, vdc...; may be repeated\n"
+	  "      --timeout T        ends the machine after T: 500ms, 30s, 5m, 1h; exit status 124\n"
+	  "      --boot-timeout T   how long until the guest's agent must have answered (60s)\n"
+	  "  -k, --kernel NAME|DIR  imported kernel, or a directory with vmlinux and initramfs\n"
+	  "                         (the one imported last)\n"
+	  "      --append WORDS     more words for the kernel command line\n"
+	  "      --entry HOW        how the kernel is entered: auto, pvh, linux64\n"
+	  "      --console          the guest's debug console on standard error\n"
+	  "      --vsock PATH       where programs on this host find the guest's sockets\n"
+	  "      --name NAME        name of the machine in messages\n"
+	  "      --json[=FD]        how it ended, one JSON object on standard error or descriptor FD\n"
+	  "\n"
+	  "Exit status: COMMAND's; 128+N when signal N ended it; 124 timeout; 125 immure failed;\n"
+	  "126 COMMAND cannot be executed; 127 COMMAND was not found.\n"
+	  "^C is COMMAND's.  Twice within a second, and one more second without a sign of life from\n"
+	  "the guest, ends the machine.\n"
+	  "\n"
+	  "Examples:\n"
+	  "  immure run ./rootfs -- sh\n"
+	  "  immure run -m 1G --cpus 2 -u 1000 -w /home ./rootfs -- make -j2\n"
+	  "  tar c src | immure run image.erofs -- tar t | wc -l\n"
+	  "  immure run --disk data.img --timeout 5m image.erofs -- ./job\n" },
+	{ "plan",
+	  "immure plan [--json] [OPTION of run...] ROOTFS\n"
+	  "\n"
+	  "Prints what `immure run` would open, by which process, under which user ids, namespaces and\n"
+	  "limits, without starting anything.\n"
+	  "\n"
+	  "Examples:\n"
+	  "  immure plan ./rootfs\n"
+	  "  immure plan --json --disk data.img ./rootfs | python3 -m json.tool\n" },
+	{ "doctor",
+	  "immure doctor [--json] [--probe-guest]\n"
+	  "\n"
+	  "Tests what immure needs of this host by doing it: KVM (with a small guest), namespaces,\n"
+	  "cgroups, seccomp, Landlock.  Each line says ok, weaker or missing, why it matters, and what to\n"
+	  "do.  Exit status 0 when guests can run here, 1 when not.\n"
+	  "\n"
+	  "  --probe-guest   only whether a Linux guest can run here; says why not in one line\n"
+	  "  --json          for machines\n"
+	  "\n"
+	  "Example:\n"
+	  "  immure doctor\n" },
+	{ "kernel",
+	  "immure kernel import [--name NAME] [--bzimage] [DEB|TREE|IMAGE]\n"
+	  "immure kernel list [--json]\n"
+	  "immure kernel rm NAME\n"
+	  "\n"
+	  "import makes a bootable pair (kernel and small initramfs) of a Debian kernel package, of a\n"
+	  "directory with boot/vmlinuz-* and lib/modules, or of the newest kernel in /boot, and keeps\n"
+	  "it in the cache.  Nothing is installed.  `immure run` boots the one imported last, or the\n"
+	  "one that --kernel names.\n"
+	  "\n"
+	  "      --name NAME   what to call it (the kernel's version)\n"
+	  "      --bzimage     keep the compressed image: boots slower\n"
+	  "\n"
+	  "Examples:\n"
+	  "  immure kernel import\n"
+	  "  immure kernel import --name trial ./linux-image-6.12.95+deb12-cloud-amd64_*.deb\n" },
+	{ "version", "immure version [--json]\n" },
+	{ "help", "immure help [SUBCOMMAND]\n" },
+};
+
+int help_print(const char *command)
+{
+	for (size_t i = 0; i < array_len(texts); i++) {
+		if (strcmp(texts[i].command, command) != 0)
+			continue;
+		fputs(texts[i].text, stdout);
+		return fflush(stdout) == 0 ? 0 : EXIT_IMMURE;
+	}
+	say_error("there is no subcommand %s", command);
+	say_hint("`immure help` lists them.");
+	return EXIT_IMMURE;
+}
+
+int cmd_help(int argc, char **argv)
+{
+	return help_print(argc > 1 ? argv[1] : "");
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_config.c: one JSON object, and the checks that can name an option.
+ *
+ * The jailer checks everything again; what is checked here is what a person gets wrong, so
+ * that the message can say which option it was. */
+#include "cli/run_config.h"
+#include "cli/cmdline.h"
+#include "cli/say.h"
+#include "core/vmconfig.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { GUEST_CID = 3 };
+
+/* A console is shown to be read: it undoes the "quiet" of the default.  Without one the kernel
+ * need not look for serial ports. */
+#define CONSOLE_WORDS " console=ttyS0 loglevel=7"
+#define NO_CONSOLE_WORDS " 8250.nr_uarts=0"
+
+/* A Debian kernel takes 42 to 48 MiB before it has given its boot code back.  In a machine of 64
+ * there is no room for the files of tracefs (9 MiB before Linux 6.6) and /sys/kernel/slab. */
+#define SMALL_WORDS " initcall_blacklist=tracer_init_tracefs,slab_sysfs_init"
+#define SMALL_BYTES (96ull << 20)
+
+int run_cmdline(const struct run_options *o, char *buf, size_t size)
+{
+	int n = snprintf(buf, size, "%s%s%s%s%s", DEFAULT_CMDLINE,
+			 o->console ? CONSOLE_WORDS : NO_CONSOLE_WORDS,
+			 o->memory < SMALL_BYTES ? SMALL_WORDS : "", o->append[0] ? " " : "",
+			 o->append);
+
+	if (n < 0 || (size_t)n >= size) {
+		say_error("--append: the kernel command line would be longer than %zu bytes",
+			  size - 1);
+		return -1;
+	}
+	for (const char *c = o->append; *c; c++)
+		if (*c < ' ' || *c > '~') {
+			say_error("--append: only printable ASCII can be on a kernel command line");
+			return -1;
+		}
+	return 0;
+}
+
+int run_disks(const struct run_options *o, char (*paths)[4096])
+{
+	for (unsigned i = 0; i < o->ndisks; i++) {
+		struct stat st;
+
+		if (!realpath(o->disk[i].path, paths[i]) || stat(paths[i], &st) < 0) {
+			say_error("--disk %s: %s", o->disk[i].path, strerror(errno));
+			return -1;
+		}
+		if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+			say_error("--disk %s: neither a regular file nor a block device",
+				  o->disk[i].path);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int run_vsock_path(const char *given, char *path, size_t size)
+{
+	const char *slash = strrchr(given, '/'), *base = slash ? slash + 1 : given;
+	char dir[PATH_MAX], real[PATH_MAX];
+	int n = snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(base - given) : 1,
+			 slash ? given : ".");
+
+	if (!base[0] || n < 0 || (size_t)n >= sizeof(dir)) {
+		say_error("--vsock %s: not the path of a socket", given);
+		return -1;
+	}
+	if (!realpath(dir, real)) {
+		say_error("--vsock %s: directory %s: %s", given, dir, strerror(errno));
+		return -1;
+	}
+	n = snprintf(path, size, "%s/%s", strcmp(real, "/") == 0 ? "" : real, base);
+	if (n < 0 || (size_t)n >= size) {
+		say_error("--vsock %s: longer than %zu bytes, too long for a socket", given, size - 1);
+		return -1;
+	}
+	return 0;
+}
+
+static json_t *disk(const char *path, bool readonly, const char *serial)
+{
+	return json_pack("{s:s, s:b, s:s}", "path", path, "readonly", readonly, "serial", serial);
+}
+
+static json_t *disks(const struct run_options *o, const struct run_parts *p)
+{
+	json_t *list = json_array();
+
+	json_array_append_new(list, disk(p->image, true, "root"));
+	for (unsigned i = 0; i < o->ndisks; i++) {
+		char serial[16];
+
+		snprintf(serial, sizeof(serial), "disk%u", i);
+		json_array_append_new(list, disk(p->disk[i], o->disk[i].readonly, serial));
+	}
+	/* An element that could not be made (a path that is not UTF-8) was not appended. */
+	if (json_array_size(list) != o->ndisks + 1) {
+		json_decref(list);
+		return NULL;
+	}
+	return list;
+}
+
+char *run_config(const struct run_options *o, const struct run_parts *p)
+{
+	char cmdline[VMCONFIG_CMDLINE], *text = NULL;
+	json_t *root;
+
+	if (run_cmdline(o, cmdline, sizeof(cmdline)) < 0)
+		return NULL;
+	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:I, s:I, s:o, s:{s:i, s:s}}",
+			 "name", p->name, "kernel", p->kernel, "initrd", p->initrd, "cmdline",
+			 cmdline, "entry", o->entry, "memory", (json_int_t)o->memory, "vcpus",
+			 (int)o->cpus, "console", (int)o->console, "timeout_ms",
+			 (json_int_t)o->timeout_ms, "id", (json_int_t)p->id, "disks",
+			 disks(o, p), "vsock", "cid", GUEST_CID, "path", p->vsock);
+	if (root && (!p->run_dir ||
+		     json_object_set_new(root, "run_dir", json_string(p->run_dir)) == 0))
+		text = json_dumps(root, JSON_COMPACT);
+	json_decref(root);
+	if (!text)
+		say_error("a path is not UTF-8; immure cannot pass it on");
+	return text;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_dir.h: one directory a running machine, and a number that is its own.
+ *
+ *   <parent>/NAME/vsock.sock, vsock.sock_1024, ...
+ *
+ * parent is /run/immure for root, else $XDG_RUNTIME_DIR/immure, else /tmp/immure-UID.  The
+ * directory is locked (flock) as long as the `immure run` that made it lives; one that is not
+ * locked belongs to nobody and is swept by the next run. */
+#ifndef IMMURE_CLI_RUN_DIR_H
+#define IMMURE_CLI_RUN_DIR_H
+
+#include "core/base.h"
+
+enum {
+	RUN_NAME = 65,
+	RUN_PATH = 92,		/* leaves room for "/vsock.sock_1027" in a socket's address */
+};
+
+struct run_dir {
+	char name[RUN_NAME];
+	char path[RUN_PATH];
+	int parent;		/* descriptors; -1: not there */
+	int fd;			/* of the directory, holds the lock */
+	int ids;		/* holds the lock of the number */
+	uint32_t id;		/* root: unique among running machines; else 0 */
+};
+
+/* Sweeps what dead runs left, then makes the directory of machine @name (NULL: a made-up name)
+ * and takes the lowest free number.  Returns 0, or -1 after an error message; run_dir_remove()
+ * is right in either case. */
+must_check int run_dir_make(struct run_dir *d, const char *name);
+
+/* Where run_dir_make() would put machine @name, without making anything.  Returns 0, or -1 after an
+ * error message. */
+must_check int run_dir_path(const char *name, char *path, size_t size);
+
+/* Removes the directory with the sockets in it, and gives the number back. */
+void run_dir_remove(struct run_dir *d);
+
+#endif

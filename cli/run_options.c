@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_options.c: one table, one loop.
+ *
+ * Options end at the first word that is not one, so that the command's own options are never
+ * taken for ours: it is ROOTFS.  "--" may stand before ROOTFS, before the command, or both. */
+#include "cli/run_options.h"
+#include "cli/run_values.h"
+#include "cli/say.h"
+#include "core/guestmem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct option_row {
+	char letter;		/* 0: none */
+	const char *name;
+	bool takes_value;
+	bool value_optional;	/* only as --name=value */
+	/* Returns false after saying why @value will not do. */
+	bool (*set)(struct run_options *o, char *value);
+};
+
+static bool refuse(const char *option, const char *value, const char *wanted)
+{
+	say_error("%s %s: %s", option, value, wanted);
+	return false;
+}
+
+static bool set_memory(struct run_options *o, char *v)
+{
+	if (!value_size(v, &o->memory))
+		return refuse("--memory", v, "not a size; try 512M or 2G");
+	if (o->memory < GUESTMEM_MIN || o->memory > GUESTMEM_MAX)
+		return refuse("--memory", v, "a machine has 16M to 1T of memory");
+	if (o->memory % GUESTMEM_PAGE)
+		return refuse("--memory", v, "not a multiple of 4K");
+	return true;
+}
+
+static bool set_cpus(struct run_options *o, char *v)
+{
+	uint64_t n;
+
+	if (!value_count(v, 1, PLAN_VCPUS, &n))
+		return refuse("--cpus", v, "a machine has 1 to 32 processors");
+	o->cpus = (unsigned)n;
+	return true;
+}
+
+static bool set_env(struct run_options *o, char *v)
+{
+	if (v[0] == '=' || v[0] == '\0')
+		return refuse("--env", v, "wanted NAME=VALUE");
+	if (!strchr(v, '=')) {
+		/* As elsewhere: a bare name passes our own variable on, when there is one. */
+		const char *own = getenv(v);
+
+		if (!own)
+			return true;
+		/* The environment block holds "NAME=VALUE" and lives as long as we do. */
+		v = (char *)(uintptr_t)own - strlen(v) - 1;
+	}
+	if (o->nenv >= array_len(o->env))
+		return refuse("--env", v, "too many variables");
+	o->env[o->nenv++] = v;
+	return true;
+}
+
+static bool set_dir(struct run_options *o, char *v)
+{
+	o->dir = v;
+	return v[0] == '/' || refuse("--workdir", v, "not an absolute path");
+}
+
+static bool set_user(struct run_options *o, char *v)
+{
+	o->user = v;
+	return v[0] || refuse("--user", "''", "wanted NAME, UID, NAME:GROUP or UID:GID");
+}
+
+static bool set_disk(struct run_options *o, char *v)
+{
+	struct run_disk *d = &o->disk[o->ndisks];
+	char *comma = strrchr(v, ',');
+
+	if (o->ndisks >= RUN_DISKS)
+		return refuse("--disk", v, "a machine has at most 6 disks beside the root");
+	d->path = v;
+	d->readonly = comma && strcmp(comma, ",ro") == 0;
+	if (d->readonly || (comma && strcmp(comma, ",rw") == 0))
+		*comma = '\0';
+	if (!v[0])
+		return refuse("--disk", "''", "wanted FILE or FILE,ro");
+	o->ndisks++;
+	return true;
+}
+
+static bool set_timeout(struct run_options *o, char *v)
+{
+	return (value_time(v, &o->timeout_ms) && o->timeout_ms > 0) ||
+	       refuse("--timeout", v, "not a time; try 500ms, 30s, 5m or 1h");
+}
+
+static bool set_boot_timeout(struct run_options *o, char *v)
+{
+	return (value_time(v, &o->boot_timeout_ms) && o->boot_timeout_ms > 0) ||
+	       refuse("--boot-timeout", v, "not a time; try 500ms, 30s, 5m or 1h");
+}
+
+static bool set_kernel(struct run_options *o, char *v)
+{
+	o->kernel = v;
+	return v[0] || refuse("--kernel", "''", "wanted a NAME (see `immure kernel list`) or a path");
+}
+
+static bool set_append(struct run_options *o, char *v)
+{
+	o->append = v;
+	return strlen(v) < RUN_APPEND || refuse("--append", "…", "longer than 1023 bytes");
+}
+
+static bool set_entry(struct run_options *o, char *v)
+{
+	o->entry = v;
+	return strcmp(v, "auto") == 0 || strcmp(v, "pvh") == 0 || strcmp(v, "linux64") == 0 ||
+	       refuse("--entry", v, "one of auto, pvh, linux64");
+}
+
+static bool set_name(struct run_options *o, char *v)
+{
+	o->name = v;
+	return value_name(v) ||
+	       refuse("--name", v, "1 to 64 letters, digits, '.', '_' or '-', not first");
+}
+
+static bool set_vsock(struct run_options *o, char *v)
+{
+	o->vsock = v;
+	return v[0] || refuse("--vsock", "''", "wanted a path");
+}
+
+static bool set_json(struct run_options *o, char *v)
+{
+	uint64_t fd;
+
+	o->json = true;
+	if (!v)
+		return true;
+	if (!value_count(v, 0, 1 << 20, &fd))
+		return refuse("--json", v, "not the number of a descriptor");
+	o->json_fd = (int)fd;
+	return true;
+}
+
+static bool set_tty(struct run_options *o, char *v)
+{
+	(void)v;
+	return o->tty = true;
+}
+
+static bool set_no_tty(struct run_options *o, char *v)
+{
+	(void)v;
+	return o->no_tty = true;
+}
+
+static bool set_console(struct run_options *o, char *v)
+{
+	(void)v;
+	return o->console = true;
+}
+
+static bool set_help(struct run_options *o, char *v)
+{
+	(void)v;
+	return o->help = true;
+}
+
+static const struct option_row options[] = {
+	{ 'm', "memory", true, false, set_memory },
+	{ 'c', "cpus", true, false, set_cpus },
+	{ 'e', "env", true, false, set_env },
+	{ 'w', "workdir", true, false, set_dir },
+	{ 'u', "user", true, false, set_user },
+	{ 't', "tty", false, false, set_tty },
+	{ 'T', "no-tty", false, false, set_no_tty },
+	{ 0, "disk", true, false, set_disk },
+	{ 0, "timeout", true, false, set_timeout },
+	{ 0, "boot-timeout", true, false, set_boot_timeout },
+	{ 'k', "kernel", true, false, set_kernel },
+	{ 0, "append", true, false, set_append },
+	{ 0, "entry", true, false, set_entry },
+	{ 0, "console", false, false, set_console },
+	{ 0, "name", true, false, set_name },
+	{ 0, "vsock", true, false, set_vsock },
+	{ 0, "json", false, true, set_json },
+	{ 'h', "help", false, false, set_help },
+};
+
+/* The row for the word @w ("-m", "-m512M", "--memory", "--memory=512M"); *@value is what is
+ * attached to it, or NULL. */
+static const struct option_row *find_option(char *w, char **value)
+{
+	char *equals;
+
+	*value = NULL;
+	if (w[1] != '-') {
+		for (size_t i = 0; i < array_len(options); i++) {
+			if (!options[i].letter || options[i].letter != w[1])
+				continue;
+			*value = w[2] ? w + 2 : NULL;
+			return &options[i];
+		}
+		return NULL;
+	}
+	equals = strchrnul(w, '=');
+	for (size_t i = 0; i < array_len(options); i++) {
+		size_t len = strlen(options[i].name);
+
+		if (len != (size_t)(equals - w) - 2 || memcmp(options[i].name, w + 2, len) != 0)
+			continue;
+		*value = *equals ? equals + 1 : NULL;
+		return &options[i];
+	}
+	return NULL;
+}
+
+static int unknown(const char *command, const char *word)
+{
+	say_error("unknown option %s", word);
+	say_hint("Options of the command go behind ROOTFS. `immure %s --help` lists immure's.",
+		 command);
+	return -1;
+}
+
+/* Takes the option at @argv[*i] and its value. */
+static int take_option(struct run_options *o, int argc, char **argv, int *i)
+{
+	char *value;
+	const struct option_row *row = find_option(argv[*i], &value);
+
+	if (!row)
+		return unknown(argv[0], argv[*i]);
+	if (value && !row->takes_value && !row->value_optional) {
+		say_error("option --%s takes no value", row->name);
+		return -1;
+	}
+	if (!value && row->takes_value) {
+		if (*i + 1 >= argc) {
+			say_error("option --%s needs a value", row->name);
+			say_hint("`immure %s --help` has an example.", argv[0]);
+			return -1;
+		}
+		value = argv[++*i];
+	}
+	return row->set(o, value) ? 0 : -1;
+}
+
+int run_options_parse(struct run_options *o, int argc, char **argv)
+{
+	int i = 1;
+
+	memset(o, 0, sizeof(*o));
+	o->memory = RUN_MEMORY_DEFAULT;
+	o->boot_timeout_ms = RUN_BOOT_TIMEOUT_MS;
+	o->cpus = 1;
+	o->dir = o->user = o->append = "";
+	o->entry = "auto";
+	o->json_fd = 2;
+	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			i++;
+			break;
+		}
+		if (take_option(o, argc, argv, &i) < 0)
+			return -1;
+		if (o->help)
+			return 0;
+	}
+	if (i >= argc) {
+		say_error("no ROOTFS given: a directory or an ext4, squashfs or erofs image");
+		say_hint("`immure %s --help` has examples.", argv[0]);
+		return -1;
+	}
+	o->rootfs = argv[i++];
+	if (i < argc && strcmp(argv[i], "--") == 0)
+		i++;
+	o->argc = (unsigned)(argc - i);
+	o->argv = o->argc ? argv + i : NULL;
+	if (o->argc > PROTO_ARGS_MAX) {
+		say_error("more than %d words in the command", PROTO_ARGS_MAX);
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_options.h: the command line of `immure run` and `immure plan`. */
+#ifndef IMMURE_CLI_RUN_OPTIONS_H
+#define IMMURE_CLI_RUN_OPTIONS_H
+
+#include "core/fdplan.h"
+#include "guest/proto.h"
+
+enum {
+	RUN_DISKS = PLAN_DEVICES - 2,	/* the root image and vsock are devices too */
+	RUN_BOOT_TIMEOUT_MS = 60 * 1000,
+	RUN_APPEND = 1024,
+	RUN_MEMORY_DEFAULT = 256 * 1024 * 1024,
+};
+
+struct run_disk {
+	char *path;		/* into argv */
+	bool readonly;
+};
+
+/* Strings point into argv, which outlives the struct. */
+struct run_options {
+	uint64_t memory;	/* bytes, a multiple of 4096 */
+	uint64_t timeout_ms;	/* 0: none */
+	uint64_t boot_timeout_ms;
+	unsigned cpus;
+	unsigned ndisks;
+	struct run_disk disk[RUN_DISKS];
+	unsigned nenv;
+	const char *env[PROTO_ARGS_MAX];	/* "K=V" */
+	const char *dir, *user;	/* "" when not given */
+	const char *kernel;	/* name or path; NULL: the newest imported one */
+	const char *entry;	/* "auto", "pvh" or "linux64" */
+	const char *append;	/* "" when not given */
+	const char *name;	/* NULL: immure makes one up */
+	const char *vsock;	/* NULL: in the run directory */
+	bool tty;		/* -t */
+	bool no_tty;		/* -T */
+	bool console;
+	bool json;
+	bool help;		/* --help: nothing else counts */
+	int json_fd;		/* where --json prints */
+	const char *rootfs;
+	char **argv;		/* the command, ends with NULL; NULL when there is none */
+	unsigned argc;
+};
+
+/* Fills @o from the words behind the subcommand's name (@argv[0] is that name).  Returns 0, or
+ * -1 after printing what is wrong and what to do. */
+must_check int run_options_parse(struct run_options *o, int argc, char **argv);
+
+#endif
