@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blk.h: a disk in memory, a device on it and a driver that talks to it, for the blk tests.
+ *
+ * The host's three calls go through fakes that count, cut transfers short and fail on order. */
+#ifndef IMMURE_TESTS_UNIT_BLK_H
+#define IMMURE_TESTS_UNIT_BLK_H
+
+#include "core/guestmem.c"
+#include "core/log.c"
+#include "core/virtqueue.c"
+
+#include <sys/uio.h>
+
+static struct {
+	size_t most;		/* bytes a transfer may move; 0: all */
+	int interrupts;		/* so many calls fail with EINTR first */
+	int fail_after;		/* the call after so many fails with error; -1: none */
+	int error;
+	int reads, writes, syncs;
+} host;
+
+static bool host_fails(void)
+{
+	if (host.interrupts > 0) {
+		host.interrupts--;
+		errno = EINTR;
+		return true;
+	}
+	errno = host.error;
+	return host.fail_after >= 0 && host.fail_after-- == 0;
+}
+
+/* The first @host.most bytes of @iov, in @cut. */
+static int host_cut(const struct iovec *iov, int n, struct iovec *cut)
+{
+	size_t left = host.most;
+	int used = 0;
+
+	for (; used < n && (host.most == 0 || left > 0); used++) {
+		cut[used] = iov[used];
+		if (host.most != 0 && cut[used].iov_len > left)
+			cut[used].iov_len = left;
+		left -= cut[used].iov_len;
+	}
+	return used;
+}
+
+static ssize_t host_preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+	struct iovec cut[VQ_SPANS_MAX];
+
+	host.reads++;
+	return host_fails() ? -1 : preadv2(fd, cut, host_cut(iov, n, cut), at, flags);
+}
+
+static ssize_t host_pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+	struct iovec cut[VQ_SPANS_MAX];
+
+	host.writes++;
+	return host_fails() ? -1 : pwritev2(fd, cut, host_cut(iov, n, cut), at, flags);
+}
+
+static int host_fdatasync(int fd)
+{
+	host.syncs++;
+	return host_fails() ? -1 : fdatasync(fd);
+}
+
+#define preadv2 host_preadv2
+#define pwritev2 host_pwritev2
+#define fdatasync host_fdatasync
+#include "devices/blk/disk.c"
+#undef preadv2
+#undef pwritev2
+#undef fdatasync
+#include "devices/blk/blk.c"
+
+#include "tests/unit/driver.h"
+
+#include <stdio.h>
+
+enum { SECTORS = 4096, QUEUE = 0x10000, TABLE = 0x20000, HEADER = 0x30000, STATUS = 0x31000,
+       DATA = 0x100000 };
+enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8 };
+enum { OK = 0, IOERR = 1, UNSUPP = 2, UNTOUCHED = 0xee };
+
+static struct ram ram;
+static struct driver drv;
+static struct blk dev;
+static int image;
+static uint32_t used_len;
+
+static const uint64_t usual = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC |
+			      VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE;
+
+static inline bool start(uint64_t features)
+{
+	struct link_activate a = { .features = features };
+	uint32_t reason;
+
+	driver_init(&drv, &ram, QUEUE, 256, features);
+	a.queue[0] = (struct link_queue){ drv.desc, drv.avail, drv.used, drv.size, 1, 0 };
+	return blk_activate(&dev, &a, &reason);
+}
+
+/* A disk of SECTORS sectors, byte i of sector s is (s + i) & 0xff, and a driver that accepted
+ * @features. */
+static inline void disk_of(bool readonly, uint64_t features)
+{
+	static uint8_t bytes[SECTORS * SECTOR];
+	char path[32];
+	struct disk d;
+
+	host = (typeof(host)){ .fail_after = -1 };
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i / SECTOR + i % SECTOR);
+	image = memfd_create("image", MFD_CLOEXEC);
+	cr_assert_eq(write(image, bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
+	if (readonly) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", image);
+		image = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (ram.mem.nregions == 0)
+		ram_init(&ram, 64 << 20);
+	cr_assert_eq(disk_open(&d, image, readonly), 0);
+	blk_init(&dev, &ram.mem, &d, "serial-of-20-bytes..");
+	cr_assert(start(features));
+}
+
+/* Puts the header of a request at HEADER and marks the status byte. */
+static inline void header(uint32_t type, uint64_t sector)
+{
+	const struct blk_header h = { to_le32(type), to_le32(0), to_le64(sector) };
+
+	memcpy(ram_at(&ram, HEADER), &h, sizeof(h));
+	memset(ram_at(&ram, STATUS), UNTOUCHED, 1);
+}
+
+/* Serves what is available until the device would sleep. */
+static inline enum blk_stop serve(void)
+{
+	enum blk_stop stop;
+	uint32_t reason;
+	bool interrupt;
+
+	do
+		stop = blk_serve(&dev, &interrupt, &reason);
+	while (stop == BLK_MORE);
+	return stop;
+}
+
+/* Offers @n buffers as one request, has it served, and returns the byte at STATUS. */
+static inline int ask(const struct buf *b, uint16_t n)
+{
+	uint16_t head = driver_add(&drv, b, n), got;
+
+	cr_assert_eq(serve(), BLK_IDLE);
+	cr_assert(driver_used(&drv, &got, &used_len));
+	cr_assert_eq(got, head);
+	return *(uint8_t *)ram_at(&ram, STATUS);
+}
+
+/* One request of the usual shape: header, @len bytes at DATA, status. */
+static inline int request_of(uint32_t type, uint64_t sector, uint32_t len)
+{
+	const struct buf b[] = { { HEADER, 16, false }, { DATA, len, type != OUT },
+				 { STATUS, 1, true } };
+	const struct buf none[] = { b[0], b[2] };
+
+	header(type, sector);
+	return len == 0 ? ask(none, 2) : ask(b, 3);
+}
+
+#endif

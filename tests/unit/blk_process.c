@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real immure-blk, sealed, with this test as VMM and guest. */
+#include "core/guestmem.c"
+#include "core/link.c"
+#include "core/virtqueue.c"
+
+#include "tests/unit/process.h"
+
+#include <dirent.h>
+
+enum { SECTORS = 8192, QUEUE = 0x10000, HEADER = 0x30000, STATUS = 0x31000, DATA = 0x100000 };
+enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8 };
+static const uint64_t usual = VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | 1 << 9;
+
+static struct ram ram;
+static struct driver drv;
+static struct process p;
+static struct link_msg m;
+static int image;
+
+static struct vm_config config(bool readonly)
+{
+	return (struct vm_config){
+		.magic = VMCONFIG_MAGIC, .ram = 32 << 20, .vcpus = 1, .ndevices = 2,
+		.kernel_size = 1,
+		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3 },
+			    { .kind = VM_DEVICE_BLK, .nqueues = 1, .serial = "disk-one",
+			      .flags = readonly ? VM_BLK_READONLY : 0 } },
+	};
+}
+
+static void plan(bool readonly)
+{
+	struct vm_config c = config(readonly);
+	char path[40];
+
+	ram_init(&ram, 32 << 20);
+	image = memfd_create("image", MFD_CLOEXEC);
+	cr_assert_eq(ftruncate(image, SECTORS * 512 + 100), 0);
+	cr_assert_eq(pwrite(image, "sector 8", 8, 8 * 512), 8);
+	process_plan(&p, &ram, &c, 1);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", image);
+	p.from[8] = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+}
+
+static void activate(uint64_t features)
+{
+	driver_init(&drv, &ram, QUEUE, 128, features);
+	process_activate(&p, &drv, 1);
+}
+
+/* A device that has said HELLO, and a driver that is ready. */
+static void up(bool readonly, uint64_t features)
+{
+	plan(readonly);
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	activate(features);
+}
+
+static void offer(uint32_t type, uint64_t sector, uint32_t len)
+{
+	struct { uint32_t type, zero; uint64_t sector; } h = { type, 0, sector };
+	struct buf b[3] = { { HEADER, 16, false }, { DATA, len, type != OUT },
+			    { STATUS, 1, true } };
+
+	memcpy(ram_at(&ram, HEADER), &h, sizeof(h));
+	*(uint8_t *)ram_at(&ram, STATUS) = 0xee;
+	if (len == 0)
+		b[1] = b[2];
+	driver_add(&drv, b, len == 0 ? 2 : 3);
+}
+
+/* One request through kick and interrupt; returns its status. */
+static int ask(uint32_t type, uint64_t sector, uint32_t len)
+{
+	uint16_t head;
+	uint32_t used;
+
+	driver_used_event(&drv, drv.last_used);
+	offer(type, sector, len);
+	if (driver_must_kick(&drv))
+		process_kick(&p, 0);
+	/* An interrupt may be left over from before a reset. */
+	while (!driver_used(&drv, &head, &used))
+		process_interrupted(&p);
+	return *(uint8_t *)ram_at(&ram, STATUS);
+}
+
+static void quit(void)
+{
+	process_tell(&p, &(struct link_msg){ .type = LINK_QUIT });
+	cr_assert(exited(process_end(&p), 0));
+}
+
+Test(blk_process, is_sealed_before_it_says_hello)
+{
+	plan(false);
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	cr_assert_eq(process_status(&p, "Seccomp"), 2);
+	cr_assert_eq(process_status(&p, "NoNewPrivs"), 1);
+	cr_assert_eq(process_status(&p, "Threads"), 1);
+	cr_assert(m.u.hello.device_id == 2 && m.u.hello.nqueues == 1);
+	cr_assert_eq(*(uint64_t *)(void *)m.u.hello.config, SECTORS);
+	quit();
+}
+
+Test(blk_process, holds_the_descriptors_of_its_plan_and_no_other)
+{
+	char path[40], list[200] = "";
+	struct dirent *e;
+	DIR *d;
+
+	plan(false);
+	p.from[9] = p.from[8];
+	p.from[15] = p.from[8];
+	p.from[1] = p.from[8];
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	snprintf(path, sizeof(path), "/proc/%d/fd", p.pid);
+	d = opendir(path);
+	if (d == NULL)
+		cr_skip_test("only root looks into a process that is not dumpable");
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			strncat(list, e->d_name, sizeof(list) - strlen(list) - 1);
+	closedir(d);
+	cr_assert_str_eq(list, "25678");
+	quit();
+}
+
+Test(blk_process, reads_writes_flushes_and_tells_its_name)
+{
+	up(false, usual);
+	cr_assert_eq(ask(IN, 8, 4096), 0);
+	cr_assert_str_eq(ram_at(&ram, DATA), "sector 8");
+	memset(ram_at(&ram, DATA), 0x5a, 65536);
+	cr_assert_eq(ask(OUT, 1000, 65536), 0);
+	cr_assert_eq(ask(FLUSH, 0, 0), 0);
+	memset(ram_at(&ram, DATA), 0, 65536);
+	cr_assert_eq(pread(image, ram_at(&ram, DATA), 65536, 1000 * 512), 65536);
+	for (int i = 0; i < 65536; i++)
+		cr_assert_eq(((uint8_t *)ram_at(&ram, DATA))[i], 0x5a);
+	cr_assert_eq(ask(GET_ID, 0, 20), 0);
+	cr_assert_str_eq(ram_at(&ram, DATA), "disk-one");
+	cr_assert_eq(ask(IN, SECTORS, 512), 1);
+	cr_assert_eq(ask(2, 0, 512), 2);
+	quit();
+}
+
+Test(blk_process, every_access_is_in_the_shared_dirty_bitmap)
+{
+	up(false, usual);
+	ram_clean(&ram);
+	cr_assert_eq(ask(IN, 8, 8192), 0);
+	cr_assert(ram_dirty(&ram, DATA) && ram_dirty(&ram, DATA + 4096));
+	cr_assert_not(ram_dirty(&ram, DATA + 8192));
+	cr_assert(ram_dirty(&ram, STATUS) && ram_dirty(&ram, drv.used));
+	cr_assert_not(ram_dirty(&ram, HEADER));
+	quit();
+}
+
+Test(blk_process, a_read_only_disk)
+{
+	up(true, usual & ~(1ull << 9));
+	cr_assert((m.u.hello.features & 1 << 5) != 0);
+	cr_assert_eq(ask(IN, 8, 512), 0);
+	cr_assert_str_eq(ram_at(&ram, DATA), "sector 8");
+	cr_assert_eq(ask(OUT, 8, 512), 1);
+	cr_assert_eq(ask(FLUSH, 0, 0), 2);
+	quit();
+}
+
+Test(blk_process, works_through_a_hundred_thousand_requests, .timeout = 60)
+{
+	uint16_t head;
+	uint32_t used, done = 0, sent = 0;
+
+	up(false, usual);
+	while (done < 100000) {
+		for (; drv.nfree >= 3 && sent < 100000; sent++)
+			offer(IN, sent % SECTORS, 512);
+		if (driver_must_kick(&drv))
+			process_kick(&p, 0);
+		driver_used_event(&drv, drv.last_used);
+		if (!driver_used(&drv, &head, &used)) {
+			process_interrupted(&p);
+			continue;
+		}
+		do
+			done++;
+		while (driver_used(&drv, &head, &used));
+	}
+	cr_assert_eq(ask(IN, 8, 512), 0);
+	quit();
+}
+
+/* What a driver does after DEVICE_NEEDS_RESET. */
+static void recover(void)
+{
+	process_tell(&p, &(struct link_msg){ .type = LINK_RESET });
+	process_expect(&p, LINK_RESET_DONE, &m);
+	activate(usual);
+	cr_assert_eq(ask(IN, 8, 512), 0);
+}
+
+Test(blk_process, a_misbehaving_driver_must_reset_and_may_go_on)
+{
+	up(false, usual);
+	for (int i = 0; i < 20; i++) {
+		driver_offer(&drv, (uint16_t)(128 + i));
+		process_kick(&p, 0);
+		process_expect(&p, LINK_NEEDS_RESET, &m);
+		cr_assert_eq(m.u.needs_reset.reason, VQ_E_HEAD);
+		recover();
+	}
+	driver_add(&drv, &(struct buf){ HEADER, 16, false }, 1);
+	process_kick(&p, 0);
+	process_expect(&p, LINK_NEEDS_RESET, &m);
+	cr_assert_geq(m.u.needs_reset.reason, 0x100);
+	recover();
+	process_log(&p);
+	quit();
+}
+
+Test(blk_process, a_queue_it_cannot_use_needs_a_reset)
+{
+	plan(false);
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	driver_init(&drv, &ram, QUEUE, 128, usual);
+	drv.desc = 0xd0000000;
+	process_activate(&p, &drv, 1);
+	process_expect(&p, LINK_NEEDS_RESET, &m);
+	cr_assert_eq(m.u.needs_reset.reason, VQ_E_RANGE);
+	recover();
+	quit();
+}
+
+Test(blk_process, complaints_in_the_log_are_limited)
+{
+	const char *text;
+	int lines = 0;
+
+	up(false, usual);
+	for (int i = 0; i < 100; i++) {
+		driver_offer(&drv, 999);
+		process_kick(&p, 0);
+		process_expect(&p, LINK_NEEDS_RESET, &m);
+		recover();
+	}
+	text = process_log(&p);
+	for (const char *c = text; *c != 0; c++)
+		lines += *c == '\n';
+	cr_assert_eq(lines, 4 + 4, "%s", text);	/* 1..4, 8, 16, 32, 64 */
+	cr_assert_not_null(strstr(text, "head outside the table"));
+	quit();
+}
+
+Test(blk_process, a_kick_before_the_driver_is_ready_does_no_harm)
+{
+	long ticks;
+
+	plan(false);
+	process_kick(&p, 0);
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	ticks = process_ticks(&p);
+	process_kick(&p, 0);
+	usleep(300000);
+	cr_assert_leq(process_ticks(&p) - ticks, 2, "it spins");
+	activate(usual);
+	cr_assert_eq(ask(IN, 8, 512), 0);
+	quit();
+}
+
+Test(blk_process, requests_offered_before_activation_are_found_without_a_kick)
+{
+	plan(false);
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	driver_init(&drv, &ram, QUEUE, 128, usual);
+	offer(IN, 8, 512);
+	process_activate(&p, &drv, 1);
+	process_interrupted(&p);
+	cr_assert_str_eq(ram_at(&ram, DATA), "sector 8");
+	quit();
+}
+
+Test(blk_process, kicks_for_nothing_and_for_a_broken_queue_are_cheap)
+{
+	long ticks;
+
+	up(false, usual);
+	for (int i = 0; i < 200000; i++)
+		process_kick(&p, 0);
+	cr_assert_eq(ask(IN, 8, 512), 0);
+	driver_offer(&drv, 999);
+	process_kick(&p, 0);
+	process_expect(&p, LINK_NEEDS_RESET, &m);
+	ticks = process_ticks(&p);
+	for (int i = 0; i < 1000; i++)
+		process_kick(&p, 0);
+	usleep(300000);
+	cr_assert_leq(process_ticks(&p) - ticks, 2, "it spins");
+	recover();
+	quit();
+}
+
+Test(blk_process, a_reset_under_load_is_answered_and_ends_all_writing)
+{
+	up(false, usual);
+	for (int turn = 0; turn < 50; turn++) {
+		for (int i = 0; i < 40; i++)
+			offer(IN, 0, 1 << 20);
+		process_kick(&p, 0);
+		process_tell(&p, &(struct link_msg){ .type = LINK_RESET });
+		process_expect(&p, LINK_RESET_DONE, &m);
+		memset(ram_at(&ram, DATA), 0xab, 1 << 20);
+		usleep(1000);
+		for (int i = 0; i < 1 << 20; i += 512)
+			cr_assert_eq(((uint8_t *)ram_at(&ram, DATA))[i], 0xab);
+		activate(usual);
+	}
+	cr_assert_eq(ask(IN, 8, 512), 0);
+	quit();
+}
+
+Test(blk_process, ends_quietly_with_the_VMM)
+{
+	up(false, usual);
+	cr_assert_eq(ask(IN, 8, 512), 0);
+	close(p.vmm.fd);
+	cr_assert(exited(process_end(&p), 0));
+	up(false, usual);
+	for (int i = 0; i < 40; i++)
+		offer(IN, 0, 1 << 20);
+	process_kick(&p, 0);
+	close(p.vmm.fd);
+	cr_assert(exited(process_end(&p), 0), "with requests waiting");
+}
+
+Test(blk_process, a_VMM_that_breaks_the_protocol_ends_it)
+{
+	struct link_msg bad[4] = { { .type = 99 }, { .type = LINK_HELLO },
+				   { .type = LINK_ACTIVATE, .zero = 1 }, { .type = LINK_ACTIVATE } };
+
+	for (size_t i = 0; i < array_len(bad); i++) {
+		plan(false);
+		process_start(&p, "immure-blk", "1");
+		process_expect(&p, LINK_HELLO, &m);
+		cr_assert_eq(write(p.vmm.fd, &bad[i], sizeof(bad[i])), (ssize_t)sizeof(bad[i]));
+		cr_assert(exited(process_end(&p), 1), "message %zu", i);
+	}
+	up(false, usual);
+	cr_assert_eq(write(p.vmm.fd, "short", 5), 5);
+	cr_assert(exited(process_end(&p), 1));
+}
+
+Test(blk_process, its_death_is_seen_on_the_link)
+{
+	up(false, usual);
+	kill(p.pid, SIGKILL);
+	cr_assert(WIFSIGNALED(process_end(&p)));
+	cr_assert(readable_soon(p.vmm.fd));
+	cr_assert_neq(link_recv(&p.vmm, &m), LINK_OK);
+}
+
+/* Starts it on a plan that cannot work: exit status 1 and a line that names the step. */
+static void fails_with(const char *index, const char *why)
+{
+	const char *text;
+
+	process_start(&p, "immure-blk", index);
+	cr_assert(exited(process_end(&p), 1));
+	text = process_log(&p);
+	cr_assert_not_null(strstr(text, why), "%s", text);
+}
+
+Test(blk_process, says_which_step_of_its_start_failed)
+{
+	plan(false);
+	fails_with("0", "device 0 is not a disk");
+	plan(false);
+	fails_with("2", "device 2 is not a disk");
+	plan(false);
+	fails_with("1x", "usage");
+	plan(false);
+	fails_with(NULL, "usage");
+	plan(false);
+	cr_assert_eq(ftruncate(p.from[3], 100), 0);
+	fails_with("1", "configuration: EINVAL");
+	plan(false);
+	p.from[4] = image;
+	fails_with("1", "guest memory: EINVAL");
+	plan(false);
+	p.from[8] = p.call;
+	fails_with("1", "disk: ");
+	plan(true);
+	p.from[8] = image;
+	fails_with("1", "disk: EPERM");
+}

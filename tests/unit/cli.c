@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LIBS: -ljansson */
+/* What `immure run` makes of its command line, of events, and of the end. */
+#include <criterion/criterion.h>
+
+#include "cli/programs.c"
+#include "cli/run_config.c"
+#include "cli/run_options.c"
+#include "cli/run_outcome.c"
+#include "cli/run_stop.c"
+#include "cli/run_values.c"
+#include "cli/run_vm.c"
+#include "cli/say.c"
+
+/* ---- values ---- */
+
+Test(values, sizes)
+{
+	static const struct { const char *s; uint64_t v; } good[] = {
+		{ "0", 0 }, { "4096", 4096 }, { "1K", 1024 }, { "1k", 1024 }, { "16M", 16 << 20 },
+		{ "2G", 2ull << 30 }, { "2GiB", 2ull << 30 }, { "2GB", 2ull << 30 }, { "1T", 1ull << 40 },
+		{ "9223372036854775807", INT64_MAX },
+	};
+	static const char *const bad[] = { "", "M", "-1", "+1", " 1", "1 ", "1.5G", "1X", "1MM", "1GiBs",
+					   "0x10", "lots", "9223372036854775808",
+					   "18446744073709551616", "99999999999999999999T", "8388608T" };
+	uint64_t v;
+
+	for (size_t i = 0; i < array_len(good); i++)
+		cr_assert(value_size(good[i].s, &v) && v == good[i].v, "%s", good[i].s);
+	for (size_t i = 0; i < array_len(bad); i++)
+		cr_assert_not(value_size(bad[i], &v), "%s", bad[i]);
+}
+
+Test(values, times)
+{
+	static const struct { const char *s; uint64_t v; } good[] = {
+		{ "30", 30000 }, { "500ms", 500 }, { "30s", 30000 }, { "5m", 300000 }, { "1h", 3600000 },
+		{ "0.5s", 500 }, { "1.5", 1500 }, { "0.0019s", 1 }, { "1.25m", 75000 }, { "1d", 86400000 },
+	};
+	static const char *const bad[] = { "", "s", "1x", "-1s", "1 s", "1.s", ".5s", "1e3", "5000d",
+					   "18446744073709551616", "1..5s" };
+	uint64_t v;
+
+	for (size_t i = 0; i < array_len(good); i++)
+		cr_assert(value_time(good[i].s, &v) && v == good[i].v, "%s", good[i].s);
+	for (size_t i = 0; i < array_len(bad); i++)
+		cr_assert_not(value_time(bad[i], &v), "%s", bad[i]);
+}
+
+Test(values, names)
+{
+	cr_assert(value_name("vm-1.a_b"));
+	cr_assert(value_name("a"));
+	static const char *const bad[] = { "", ".", "..", ".a", "-a", "a/b", "a b", "ä", "_a",
+		"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggggg" };
+	for (size_t i = 0; i < array_len(bad); i++)
+		cr_assert_not(value_name(bad[i]), "%s", bad[i]);
+}
+
+/* ---- options ---- */
+
+static struct run_options o;
+
+/* Parses the words in @line, separated by spaces. */
+static int words(const char *line)
+{
+	static char buf[512];
+	static char *argv[64];
+	int argc = 0;
+	char *at = buf;
+
+	snprintf(buf, sizeof(buf), "run %s", line);
+	for (char *w; (w = strsep(&at, " "));)
+		if (*w)
+			argv[argc++] = w;
+	argv[argc] = NULL;
+	return run_options_parse(&o, argc, argv);
+}
+
+Test(options, defaults)
+{
+	cr_assert_eq(words("root true"), 0);
+	cr_assert_str_eq(o.rootfs, "root");
+	cr_assert_eq(o.argc, 1);
+	cr_assert_str_eq(o.argv[0], "true");
+	cr_assert(o.memory == 256 << 20 && o.cpus == 1 && o.boot_timeout_ms == 60000);
+	cr_assert(!o.timeout_ms && !o.tty && !o.json && !o.console && !o.kernel && !o.ndisks);
+}
+
+Test(options, every_option_in_every_spelling)
+{
+	cr_assert_eq(words("-m 1G --cpus=4 -e A=1 --env B=2 -w /tmp -u me:us -t --disk d,ro --disk e "
+			   "--timeout 5s --boot-timeout=1m -k k --append x=y --entry pvh --console "
+			   "--name n --vsock v --json=7 root -- cmd -x"), 0);
+	cr_assert(o.memory == 1u << 30 && o.cpus == 4 && o.nenv == 2);
+	cr_assert_str_eq(o.env[1], "B=2");
+	cr_assert_str_eq(o.dir, "/tmp");
+	cr_assert_str_eq(o.user, "me:us");
+	cr_assert(o.tty && o.console && o.json && o.json_fd == 7);
+	cr_assert(o.ndisks == 2 && o.disk[0].readonly && !o.disk[1].readonly);
+	cr_assert_str_eq(o.disk[0].path, "d");
+	cr_assert(o.timeout_ms == 5000 && o.boot_timeout_ms == 60000);
+	cr_assert_str_eq(o.entry, "pvh");
+	cr_assert_eq(o.argc, 2);
+	cr_assert_str_eq(o.argv[1], "-x");
+	cr_assert_eq(words("-m512M -t root c"), 0);
+	cr_assert_eq(o.memory, 512 << 20);
+}
+
+Test(options, end_at_the_first_word_that_is_none)
+{
+	cr_assert_eq(words("root -m 1G --json"), 0);
+	cr_assert_eq(o.argc, 3);
+	cr_assert_str_eq(o.argv[0], "-m");
+	cr_assert_not(o.json);
+	cr_assert_eq(words("-- -root -- -- x"), 0);
+	cr_assert_str_eq(o.rootfs, "-root");
+	cr_assert_eq(o.argc, 2);
+	cr_assert_str_eq(o.argv[0], "--");
+	cr_assert_eq(words("root"), 0);
+	cr_assert_null(o.argv, "plan needs no command");
+}
+
+Test(options, what_is_not_understood_is_refused)
+{
+	static const char *const bad[] = {
+		"", "--", "-m", "--frobnicate root", "-x root", "-m lots root", "-m 1M root", "-m 2T root",
+		"-m 16777217 root", "--cpus 0 root", "--cpus 33 root", "--cpus 1.5 root", "-e =x root",
+		"-w tmp root", "--timeout 0 root", "--timeout never root", "--entry flat root",
+		"--name ../x root", "--json=x root", "--console=1 root", "-tt root", "--tty=1 root",
+		"--mem 1G root", "--disk ,ro root",
+		"--disk a --disk b --disk c --disk d --disk e --disk f --disk g root",
+	};
+
+	for (size_t i = 0; i < array_len(bad); i++)
+		cr_assert_eq(words(bad[i]), -1, "%s", bad[i]);
+}
+
+Test(options, a_bare_variable_passes_ours_on)
+{
+	setenv("IMMURE_TEST", "v=1", 1);
+	unsetenv("IMMURE_NONE");
+	cr_assert_eq(words("-e IMMURE_TEST -e IMMURE_NONE root c"), 0);
+	cr_assert_eq(o.nenv, 1);
+	cr_assert_str_eq(o.env[0], "IMMURE_TEST=v=1");
+}
+
+/* ---- configuration ---- */
+
+Test(config, is_what_the_options_say)
+{
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img",
+			       .disk = { "/d0" }, .vsock = "/r/v", .run_dir = "/r", .id = 9 };
+	char *text;
+	json_t *j, *v;
+
+	cr_assert_eq(words("-m 64M --cpus 2 --disk d0 --timeout 3s --append foo=1 root c"), 0);
+	text = run_config(&o, &p);
+	cr_assert_not_null(text);
+	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	cr_assert_eq(json_integer_value(json_object_get(j, "memory")), 64 << 20);
+	cr_assert_eq(json_integer_value(json_object_get(j, "vcpus")), 2);
+	cr_assert_eq(json_integer_value(json_object_get(j, "timeout_ms")), 3000);
+	cr_assert_eq(json_integer_value(json_object_get(j, "id")), 9);
+	cr_assert_str_eq(json_string_value(json_object_get(j, "run_dir")), "/r");
+	v = json_object_get(j, "disks");
+	cr_assert_eq(json_array_size(v), 2);
+	cr_assert(json_is_true(json_object_get(json_array_get(v, 0), "readonly")));
+	cr_assert(json_is_false(json_object_get(json_array_get(v, 1), "readonly")));
+	cr_assert(strstr(json_string_value(json_object_get(j, "cmdline")), " foo=1"));
+	cr_assert(!strstr(text, "ttyS0"));
+	json_decref(j);
+	free(text);
+	p.disk[0] = "/\xff";
+	cr_assert_null(run_config(&o, &p), "a path that JSON cannot carry");
+}
+
+Test(config, a_console_is_asked_for_on_the_command_line)
+{
+	char line[2048];
+
+	cr_assert_eq(words("--console root c"), 0);
+	cr_assert_eq(run_cmdline(&o, line, sizeof(line)), 0);
+	cr_assert(strstr(line, "console=ttyS0"));
+	o.append = "caf\xc3\xa9";
+	cr_assert_eq(run_cmdline(&o, line, sizeof(line)), -1);
+}
+
+Test(config, a_socket_path_becomes_absolute)
+{
+	char path[92];
+
+	cr_assert_eq(run_vsock_path("/tmp/../tmp/v.sock", path, sizeof(path)), 0);
+	cr_assert_str_eq(path, "/tmp/v.sock");
+	cr_assert_eq(chdir("/"), 0);
+	cr_assert_eq(run_vsock_path("v.sock", path, sizeof(path)), 0);
+	cr_assert_str_eq(path, "/v.sock");
+	cr_assert_eq(run_vsock_path("/no/such/dir/v", path, sizeof(path)), -1);
+	cr_assert_eq(run_vsock_path("/tmp/", path, sizeof(path)), -1);
+}
+
+/* ---- ^C ---- */
+
+Test(stop, one_press_is_the_commands)
+{
+	struct stop s = { 0 };
+
+	stop_press(&s, 1000, 5);
+	cr_assert_eq(stop_wait(&s, 1000), -1);
+	cr_assert_not(stop_decide(&s, 100000, 5));
+}
+
+Test(stop, two_slow_presses_are_the_commands)
+{
+	struct stop s = { 0 };
+
+	stop_press(&s, 1000, 5);
+	stop_press(&s, 2001, 5);
+	cr_assert_not(stop_decide(&s, 100000, 5));
+}
+
+Test(stop, two_quick_presses_and_silence_end_the_machine)
+{
+	struct stop s = { 0 };
+
+	stop_press(&s, 1000, 5);
+	stop_press(&s, 1900, 5);
+	cr_assert_eq(stop_wait(&s, 2000), 900);
+	cr_assert_not(stop_decide(&s, 2899, 5));
+	cr_assert(stop_decide(&s, 2900, 5));
+}
+
+Test(stop, a_sign_of_life_takes_the_doubt_away)
+{
+	struct stop s = { 0 };
+
+	stop_press(&s, 1000, 5);
+	stop_press(&s, 1100, 5);
+	cr_assert_not(stop_decide(&s, 1500, 6));
+	cr_assert_not(stop_decide(&s, 9000, 6));
+}
+
+/* ---- events ---- */
+
+static struct vm vm;
+
+static void event(const char *text)
+{
+	vm_event(&vm, text, strlen(text));
+}
+
+Test(events, running_and_end_are_taken)
+{
+	memset(&vm, 0, sizeof(vm));
+	event("{\"event\":\"running\"}");
+	cr_assert(vm.running);
+	event("{\"event\":\"end\",\"reason\":\"violation\",\"detail\":257,\"process\":\"blk0\","
+	      "\"syscall\":\"openat\",\"text\":\"t\",\"user_exits\":12}");
+	cr_assert(vm.end.known && vm.end.detail == 257 && vm.end.user_exits == 12);
+	cr_assert_str_eq(vm.end.reason, "violation");
+	cr_assert_str_eq(vm.end.process, "blk0");
+	event("{\"event\":\"end\",\"reason\":\"other\"}");
+	cr_assert_str_eq(vm.end.reason, "violation", "the first end counts");
+}
+
+Test(events, nonsense_changes_nothing)
+{
+	static const char *const bad[] = { "", "x", "[]", "{}", "{\"event\":5}", "{\"event\":\"end\"",
+					   "{\"event\":\"other\"}", "null" };
+
+	memset(&vm, 0, sizeof(vm));
+	for (size_t i = 0; i < array_len(bad); i++)
+		event(bad[i]);
+	cr_assert(!vm.running && !vm.end.known && vm.nlog == 0);
+	event("{\"event\":\"end\",\"reason\":7,\"text\":{}}");
+	cr_assert(vm.end.known && !vm.end.reason[0] && !vm.end.text[0]);
+}
+
+Test(events, texts_are_cut_and_cleaned)
+{
+	char text[2048];
+	int n = snprintf(text, sizeof(text),
+			 "{\"event\":\"log\",\"process\":\"blk0\",\"text\":\"\\u001b]0;x\\u0007");
+
+	memset(text + n, 'x', 1000);
+	memcpy(text + n + 1000, "\"}", 3);
+	memset(&vm, 0, sizeof(vm));
+	for (int i = 0; i < 20; i++)
+		event(text);
+	cr_assert_eq(vm.nlog, 20);
+	cr_assert_eq(strncmp(vm.log[3], "blk0: ?]0;x?xxx", 15), 0, "%s", vm.log[3]);
+}
+
+/* ---- text ---- */
+
+Test(text, what_a_terminal_would_act_on_is_replaced)
+{
+	static const struct { const char *dirty, *clean; } cases[] = {
+		{ "plain text", "plain text" }, { "a\tb", "a b" }, { "a\nb\rc", "a?b?c" },
+		{ "\x1b[2J", "?[2J" }, { "\x7f", "?" }, { "caf\xc3\xa9", "caf\xc3\xa9" },
+		{ "\xe2\x82\xac \xf0\x9f\x98\x80", "\xe2\x82\xac \xf0\x9f\x98\x80" },
+		{ "\xc2\x9b[2J", "??[2J" }, { "\xff\xfe", "??" }, { "\xc3", "?" },
+		{ "\xc0\xaf", "??" }, { "\xe0\x80\xaf", "???" }, { "\xed\xa0\x80", "???" },
+		{ "\xe2\x80\xae", "???" }, { "\xf5\x80\x80\x80", "????" }, { "\xe2\x82", "??" },
+	};
+
+	for (size_t i = 0; i < array_len(cases); i++) {
+		char s[64];
+
+		snprintf(s, sizeof(s), "%s", cases[i].dirty);
+		say_clean(s);
+		cr_assert_str_eq(s, cases[i].clean, "case %zu", i);
+	}
+}
+
+/* ---- exit status ---- */
+
+static int status(struct run_outcome r, const char *reason)
+{
+	static struct vm ended;
+
+	memset(&ended, 0, sizeof(ended));
+	ended.end.known = reason != NULL;
+	snprintf(ended.end.reason, sizeof(ended.end.reason), "%s", reason ? reason : "");
+	r.vm = &ended;
+	return outcome_status(&r);
+}
+
+#define END(...) ((struct run_outcome){ __VA_ARGS__ })
+
+Test(outcome, the_commands_status_is_ours)
+{
+	cr_assert_eq(status(END(.session = SESSION_EXITED), "guest-poweroff"), 0);
+	cr_assert_eq(status(END(.session = SESSION_EXITED, .code = 7), "guest-poweroff"), 7);
+	cr_assert_eq(status(END(.session = SESSION_EXITED, .exit_signo = 15), "stopped"), 143);
+	cr_assert_eq(status(END(.session = SESSION_EXITED, .code = 3), NULL), 3);
+}
+
+Test(outcome, a_command_that_never_started_says_why)
+{
+	cr_assert_eq(status(END(.session = SESSION_FAILED, .fail = PROTO_FAIL_NOTFOUND), "stopped"), 127);
+	cr_assert_eq(status(END(.session = SESSION_FAILED, .fail = PROTO_FAIL_NOEXEC), "stopped"), 126);
+	cr_assert_eq(status(END(.session = SESSION_FAILED, .fail = PROTO_FAIL_SETUP), "stopped"), 125);
+}
+
+Test(outcome, without_a_status_nothing_is_success)
+{
+	static const char *const reasons[] = { "guest-poweroff", "guest-reboot", "guest-panic", "stopped",
+					       "device-died", "violation", "setup", "", NULL };
+	static const enum session_state states[] = { SESSION_WAITING, SESSION_STARTING,
+						     SESSION_RUNNING, SESSION_BROKEN };
+
+	for (size_t i = 0; i < array_len(reasons); i++)
+		for (size_t j = 0; j < array_len(states); j++)
+			cr_assert_eq(status(END(.session = states[j]), reasons[i]), 125);
+}
+
+Test(outcome, timeout_and_signals_have_their_numbers)
+{
+	cr_assert_eq(status(END(.session = SESSION_RUNNING), "timeout"), 124);
+	cr_assert_eq(status(END(.session = SESSION_BROKEN), "timeout"), 124);
+	cr_assert_eq(status(END(.session = SESSION_RUNNING, .cause = STOP_SIGNAL, .signo = 2), "stopped"),
+		     130);
+}
+
+Test(outcome, output_that_could_not_be_written_is_a_failure)
+{
+	cr_assert_eq(status(END(.session = SESSION_EXITED, .stream_errno = ENOSPC), "guest-poweroff"),
+		     125);
+}

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LIBS: -ljansson */
+/* The program `immure run`, whole, against a jailer and guest that are this file: every way a
+ * machine and its guest can behave, without KVM.
+ *
+ * The built program is copied beside a link named immure-jailer that leads back here.  Started
+ * under that name this program reads its configuration like the jailer, connects to the session's
+ * sockets like immure-init, and then does what the first word of the command says. */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest/start.c"
+
+enum { CONFIG = 3, CLIENT = 4, PORTS = 4, CONTROL = 0, MUCH = 8 * 1024 * 1024 };
+
+/* ---- the jailer and the guest ---- */
+
+static int g[PORTS];
+static struct start start;
+static char body[PROTO_FRAME_MAX];
+
+static void event(const char *json)
+{
+	if (send(CLIENT, json, strlen(json), MSG_NOSIGNAL) < 0)
+		_exit(9);
+}
+
+static int dial(const char *path, int port)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s_%d", path, port);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		_exit(10);
+	return fd;
+}
+
+static void read_whole(int fd, void *to, size_t len)
+{
+	for (size_t have = 0; have < len;) {
+		ssize_t n = read(fd, (char *)to + have, len - have);
+
+		if (n <= 0)
+			_exit(11);
+		have += (size_t)n;
+	}
+}
+
+static void frame(uint32_t type, const void *data, uint32_t len)
+{
+	const struct proto_frame head = { to_le32(type), to_le32(len) };
+
+	if (write(g[CONTROL], &head, sizeof(head)) < 0 || (len && write(g[CONTROL], data, len) < 0))
+		_exit(12);
+}
+
+static void end_with(uint32_t code, uint32_t signo)
+{
+	const struct proto_exit e = { to_le32(code), to_le32(signo) };
+
+	for (int i = 1; i < PORTS; i++)
+		close(g[i]);
+	frame(PROTO_EXIT, &e, sizeof(e));
+}
+
+/* As long as the other side wants: returns the next order's signal, 0 when it hung up. */
+static int next_signal(void)
+{
+	struct { struct proto_frame head; struct proto_signal sig; } f;
+
+	return read(g[CONTROL], &f, sizeof(f)) == sizeof(f) ? (int)le32(f.sig.signo) : 0;
+}
+
+static _Noreturn void gone(const char *reason)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "{\"event\":\"end\",\"reason\":\"%s\",\"text\":\"\","
+		 "\"user_exits\":5}", reason);
+	event(text);
+	_exit(0);
+}
+
+static _Noreturn void wait_for_stop(void)
+{
+	char order[64] = "";
+
+	if (recv(CLIENT, order, sizeof(order) - 1, 0) > 0 && strstr(order, "stop"))
+		gone("stopped");
+	_exit(0);
+}
+
+static _Noreturn void power_off(void)
+{
+	while (next_signal())
+		;
+	gone("guest-poweroff");
+}
+
+static void echo(void)
+{
+	static char buf[65536];
+	ssize_t n;
+
+	while ((n = read(g[1], buf, sizeof(buf))) > 0)
+		for (ssize_t at = 0, m; at < n; at += m)
+			if ((m = write(g[2], buf + at, (size_t)(n - at))) < 0)
+				_exit(13);
+}
+
+static void flood(void)
+{
+	static char buf[65536];
+
+	signal(SIGPIPE, SIG_IGN);
+	for (;;)
+		if (write(g[2], buf, sizeof(buf)) < 0)
+			return;
+}
+
+/* What a command that was started does; returns to power off. */
+static void behave(const char *how)
+{
+	if (strcmp(how, "echo") == 0) {
+		echo();
+		end_with(0, 0);
+	} else if (strncmp(how, "exit", 4) == 0) {
+		end_with((uint32_t)strtoul(how + 4, NULL, 10), 0);
+	} else if (strcmp(how, "killed") == 0) {
+		end_with(0, SIGTERM);
+	} else if (strcmp(how, "both") == 0) {
+		dprintf(g[2], "out\n");
+		dprintf(g[3], "err\n");
+		end_with(0, 0);
+	} else if (strcmp(how, "flood") == 0) {
+		flood();
+		end_with(0, SIGPIPE);
+	} else if (strcmp(how, "trap") == 0) {
+		dprintf(g[2], "ready\n");
+		end_with(next_signal() == SIGTERM ? 9 : 1, 0);
+	} else if (strcmp(how, "deaf") == 0) {
+		dprintf(g[2], "ready\n");
+		wait_for_stop();
+	} else if (strcmp(how, "stubborn") == 0) {
+		end_with(4, 0);
+		wait_for_stop();
+	} else if (strcmp(how, "wedged") == 0) {
+		frame(99, NULL, 0);
+		sleep(100);
+	} else if (strcmp(how, "garbage") == 0) {
+		frame(99, NULL, 0);
+		wait_for_stop();
+	} else if (strcmp(how, "violation") == 0) {
+		event("{\"event\":\"log\",\"process\":\"blk0\",\"text\":\"last words\"}");
+		event("{\"event\":\"end\",\"reason\":\"violation\",\"detail\":257,\"process\":\"blk0\","
+		      "\"syscall\":\"openat\",\"text\":\"blk0 was killed at openat\"}");
+		_exit(1);
+	} else if (strcmp(how, "crash") == 0) {
+		raise(SIGKILL);
+	} else {
+		gone(how);	/* any reason of core/report.h */
+	}
+}
+
+static _Noreturn void jailer(void)
+{
+	static const char missing[] = "\3\0\0\0missing: \033[31mnot found";
+	json_t *config = json_loadfd(CONFIG, 0, NULL);
+	const char *path = json_string_value(json_object_get(json_object_get(config, "vsock"), "path"));
+	const char *cmdline = json_string_value(json_object_get(config, "cmdline")), *why;
+	struct proto_frame head;
+
+	if (strstr(cmdline, "test=dies"))
+		_exit(3);
+	if (strstr(cmdline, "test=setup")) {
+		event("{\"event\":\"end\",\"reason\":\"setup\",\"text\":\"open /dev/kvm: nothing\"}");
+		_exit(125);
+	}
+	event("{\"event\":\"running\"}");
+	if (strstr(cmdline, "test=silent"))
+		wait_for_stop();
+	g[CONTROL] = dial(path, PROTO_PORT_CONTROL);
+	read_whole(g[CONTROL], &head, sizeof(head));
+	read_whole(g[CONTROL], body, le32(head.len));
+	if (start_parse(&start, body, le32(head.len), &why) < 0)
+		_exit(14);
+	if (strcmp(start.argv[0], "missing") == 0) {
+		frame(PROTO_FAILED, missing, sizeof(missing) - 1);
+		power_off();
+	}
+	for (int i = 1; i < PORTS; i++)
+		g[i] = dial(path, PROTO_PORT_CONTROL + i);
+	frame(PROTO_STARTED, NULL, 0);
+	behave(start.argv[0]);
+	power_off();
+}
+
+__attribute__((constructor)) static void act_as_jailer(void)
+{
+	if (strcmp(program_invocation_short_name, "immure-jailer") == 0)
+		jailer();
+}
+
+/* ---- the caller ---- */
+
+static char dir[] = "/tmp/immure-run-XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+	static char path[16][160];
+	static unsigned next;
+	char *p = path[next++ % array_len(path)];
+
+	snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
+	return p;
+}
+
+static void put(const char *name, const void *data, size_t len, mode_t mode)
+{
+	int fd = open(in_dir(name), O_WRONLY | O_CREAT | O_TRUNC, mode);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, data, len), (ssize_t)len);
+	close(fd);
+}
+
+static void copy_program(void)
+{
+	static char data[16 * 1024 * 1024];
+	char self[512];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1), len;
+	int fd;
+
+	cr_assert_gt(n, 0);
+	self[n] = '\0';
+	cr_assert_eq(symlink(self, in_dir("immure-jailer")), 0);
+	snprintf(strrchr(self, '/'), 32, "/../bin/immure");
+	fd = open(self, O_RDONLY);
+	cr_assert_geq(fd, 0, "%s is not built", self);
+	len = read(fd, data, sizeof(data));
+	close(fd);
+	put("immure", data, (size_t)len, 0755);
+}
+
+static void set_up(void)
+{
+	static const char image[4096] = "hsqs";
+
+	cr_assert_not_null(mkdtemp(dir));
+	setenv("XDG_RUNTIME_DIR", dir, 1);
+	copy_program();
+	cr_assert_eq(mkdir(in_dir("k"), 0755), 0);
+	put("k/vmlinux", "x", 1, 0644);
+	put("k/initramfs", "x", 1, 0644);
+	put("image", image, sizeof(image), 0644);
+	put("in", "", 0, 0644);
+}
+
+static char name[64];
+
+static void tear_down(void)
+{
+	char path[160], command[64];
+
+	/* Wherever run directories are made for this user: ours is gone. */
+	snprintf(path, sizeof(path), "/run/immure/%s", name);
+	cr_assert_lt(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/immure/%s", dir, name);
+	cr_assert_lt(access(path, F_OK), 0);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	if (fork() == 0)
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+	wait(NULL);
+}
+
+TestSuite(run, .init = set_up, .fini = tear_down, .timeout = 60);
+
+/* Starts `immure run OPTIONS image COMMAND` with standard streams in files of the directory. */
+static pid_t launch(const char *options, const char *command)
+{
+	static char line[256];
+	char *argv[32] = { (char *)(uintptr_t)in_dir("immure"), (char[]){ "run" }, NULL };
+	int argc = 2;
+	char *at = line;
+	pid_t pid;
+
+	snprintf(name, sizeof(name), "test-%d", getpid());
+	snprintf(line, sizeof(line), "--name %s --kernel %s %s %s %s", name, in_dir("k"), options,
+		 in_dir("image"), command);
+	for (char *w; (w = strsep(&at, " "));)
+		if (*w)
+			argv[argc++] = w;
+	argv[argc] = NULL;
+	pid = fork();
+	if (pid != 0)
+		return pid;
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	dup2(open(in_dir("in"), O_RDONLY), 0);
+	dup2(open(in_dir("out"), O_WRONLY | O_CREAT | O_TRUNC, 0600), 1);
+	dup2(open(in_dir("err"), O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
+	execv(argv[0], argv);
+	_exit(99);
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static int run(const char *options, const char *command)
+{
+	return status_of(launch(options, command));
+}
+
+static const char *text(const char *file)
+{
+	static char buf[4096];
+	int fd = open(in_dir(file), O_RDONLY);
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
+
+	close(fd);
+	buf[n < 0 ? 0 : n] = '\0';
+	return buf;
+}
+
+static void wait_ready(void)
+{
+	for (int i = 0; i < 1000 && !strstr(text("out"), "ready"); i++)
+		usleep(10000);
+	cr_assert(strstr(text("out"), "ready"));
+}
+
+Test(run, the_commands_status_is_passed_on)
+{
+	cr_assert_eq(run("", "exit0"), 0, "%s", text("err"));
+	cr_assert_str_eq(text("err"), "");
+	cr_assert_eq(run("", "exit7"), 7);
+	cr_assert_eq(run("", "killed"), 143);
+}
+
+Test(run, streams_stay_apart)
+{
+	cr_assert_eq(run("", "both"), 0);
+	cr_assert_str_eq(text("out"), "out\n");
+	cr_assert_str_eq(text("err"), "err\n");
+}
+
+Test(run, eight_mib_come_back_unchanged)
+{
+	static char data[MUCH], back[MUCH + 1];
+	int fd;
+
+	for (size_t i = 0; i < MUCH; i++)
+		data[i] = (char)(i * 2654435761u >> 13);
+	put("in", data, MUCH, 0644);
+	cr_assert_eq(run("", "echo"), 0);
+	fd = open(in_dir("out"), O_RDONLY);
+	cr_assert_eq(read(fd, back, sizeof(back)), MUCH);
+	cr_assert_eq(memcmp(data, back, MUCH), 0);
+}
+
+Test(run, a_command_that_is_missing_is_127_and_its_text_is_clean)
+{
+	cr_assert_eq(run("", "missing"), 127);
+	cr_assert_str_eq(text("err"), "immure: missing: ?[31mnot found\n");
+}
+
+Test(run, json_says_how_it_ended)
+{
+	json_t *j;
+
+	cr_assert_eq(run("--json", "exit7"), 7);
+	j = json_loads(text("err"), 0, NULL);
+	cr_assert_eq(json_integer_value(json_object_get(j, "exit_status")), 7);
+	cr_assert_str_eq(json_string_value(json_object_get(j, "reason")), "guest-poweroff");
+	cr_assert_eq(json_integer_value(json_object_get(j, "user_exits")), 5);
+	cr_assert_str_eq(json_string_value(json_object_get(j, "name")), name);
+	json_decref(j);
+}
+
+Test(run, a_violation_names_process_and_call)
+{
+	cr_assert_eq(run("--json", "violation"), 125);
+	cr_assert(strstr(text("err"), "blk0 was killed at openat"));
+	cr_assert(strstr(text("err"), "blk0: last words"));
+	cr_assert(strstr(text("err"), "\"syscall\": \"openat\""));
+}
+
+Test(run, no_end_without_a_status_is_success)
+{
+	static const char *const reasons[] = { "guest-poweroff", "guest-reboot", "guest-panic",
+					       "guest-triple-fault", "device-died", "stopped" };
+
+	for (size_t i = 0; i < array_len(reasons); i++) {
+		cr_assert_eq(run("--json", reasons[i]), 125, "%s", reasons[i]);
+		cr_assert(strstr(text("err"), reasons[i]));
+	}
+}
+
+Test(run, a_timeout_is_124)
+{
+	cr_assert_eq(run("--timeout 5s", "timeout"), 124);
+}
+
+Test(run, a_jailer_that_fails_says_why)
+{
+	cr_assert_eq(run("--append test=setup", "exit0"), 125);
+	cr_assert_str_eq(text("err"), "immure: open /dev/kvm: nothing\n");
+}
+
+Test(run, a_jailer_that_dies_is_an_error)
+{
+	cr_assert_eq(run("--append test=dies", "exit0"), 125);
+	cr_assert(strstr(text("err"), "without a report"));
+	cr_assert_eq(run("", "crash"), 125);
+	cr_assert(strstr(text("err"), "killed by signal 9"));
+}
+
+Test(run, a_guest_that_never_connects_is_stopped)
+{
+	cr_assert_eq(run("--boot-timeout 300ms --append test=silent", "exit0"), 125);
+	cr_assert(strstr(text("err"), "did not connect"));
+	cr_assert(strstr(text("err"), "--console"));
+}
+
+Test(run, a_guest_that_breaks_the_protocol_is_stopped)
+{
+	cr_assert_eq(run("", "garbage"), 125);
+	cr_assert(strstr(text("err"), "not to be trusted"));
+}
+
+Test(run, a_guest_that_does_not_power_off_is_stopped_and_believed)
+{
+	cr_assert_eq(run("", "stubborn"), 4);
+	cr_assert_str_eq(text("err"), "");
+}
+
+Test(run, a_supervisor_that_does_nothing_is_killed)
+{
+	cr_assert_eq(run("", "wedged"), 125);
+}
+
+Test(run, a_signal_reaches_the_command)
+{
+	pid_t pid = launch("", "trap");
+
+	wait_ready();
+	kill(pid, SIGTERM);
+	cr_assert_eq(status_of(pid), 9);
+}
+
+Test(run, two_signals_and_silence_stop_the_machine)
+{
+	pid_t pid = launch("", "deaf");
+
+	wait_ready();
+	kill(pid, SIGTERM);
+	usleep(100000);
+	kill(pid, SIGTERM);
+	cr_assert_eq(status_of(pid), 143);
+}
+
+Test(run, a_signal_before_the_command_runs_stops_the_machine)
+{
+	pid_t pid = launch("--append test=silent", "exit0");
+
+	usleep(500000);
+	kill(pid, SIGINT);
+	cr_assert_eq(status_of(pid), 130);
+}
+
+Test(run, a_reader_that_leaves_ends_the_command)
+{
+	int p[2], status;
+	char buf[100];
+	pid_t pid, closer;
+
+	/* launch() opens "out": make it a pipe with a reader that leaves. */
+	cr_assert_eq(mkfifo(in_dir("out"), 0600), 0);
+	closer = fork();
+	if (closer == 0) {
+		p[0] = open(in_dir("out"), O_RDONLY);
+		_exit(read(p[0], buf, sizeof(buf)) > 0 ? 0 : 1);
+	}
+	pid = launch("", "flood");
+	cr_assert_eq(status_of(pid), 141);
+	waitpid(closer, &status, 0);
+	cr_assert_eq(status, 0);
+}
+
+Test(run, a_full_disk_is_an_error)
+{
+	cr_assert_eq(symlink("/dev/full", in_dir("out")), 0);
+	cr_assert_eq(run("", "both"), 125);
+	cr_assert(strstr(text("err"), "standard output: No space left on device"));
+}

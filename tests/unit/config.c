@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LIBS: -ljansson */
+/* A configuration is read whole or refused by the name of the key that is wrong. */
+#include "jailer/config.c"
+#include "jailer/failure.c"
+
+#include <criterion/criterion.h>
+
+static struct config c;
+static struct failure f;
+
+static int parse(const char *text)
+{
+	f.text[0] = 0;
+	return config_parse(&c, text, strlen(text), &f);
+}
+
+/* @text is refused, and the message contains @word. */
+static void refused(const char *text, const char *word)
+{
+	cr_assert_eq(parse(text), -1, "accepted: %s", text);
+	cr_assert(strstr(f.text, word) != NULL, "for %s\n  no '%s' in: %s", text, word,
+		  f.text);
+	config_free(&c);
+}
+
+#define BASE "\"name\":\"v\",\"kernel\":\"/k\""
+#define WITH(more) "{" BASE "," more "}"
+
+Test(config, what_is_not_given_has_its_default)
+{
+	cr_assert_eq(parse("{" BASE "}"), 0, "%s", f.text);
+	cr_assert_str_eq(c.name, "v");
+	cr_assert_str_eq(c.kernel, "/k");
+	cr_assert_str_eq(c.cmdline, "");
+	cr_assert_eq(c.memory, 256ull << 20);
+	cr_assert_eq(c.vcpus, 1);
+	cr_assert_eq(c.entry, VM_ENTRY_AUTO);
+	cr_assert_eq(c.uid_base, 2000000000u);
+	cr_assert(!c.console && !c.cmdline_devices && !c.cgroup_off);
+	cr_assert(c.initrd == NULL && c.vsock_path == NULL && c.run_dir == NULL);
+	cr_assert_eq(config_devices(&c), 0);
+	config_free(&c);
+}
+
+Test(config, every_key_is_read)
+{
+	int rc = parse("{\"name\":\"a.b_c-1\",\"kernel\":\"/k\",\"initrd\":\"/i\","
+		       "\"cmdline\":\"quiet x=1\",\"entry\":\"flat\",\"memory\":16777216,"
+		       "\"vcpus\":32,\"console\":true,\"cmdline_devices\":true,"
+		       "\"timeout_ms\":1500,\"disks\":[{\"path\":\"/d0\"},"
+		       "{\"path\":\"/d1\",\"readonly\":false,\"serial\":\"S N\"}],"
+		       "\"vsock\":{\"cid\":4294967294,\"path\":\"/run/x/vsock.sock\"},"
+		       "\"run_dir\":\"/run/x\",\"limits\":{\"memory_overhead\":1,"
+		       "\"cpu_percent\":150,\"pids\":9,\"io_bytes_per_sec\":1048576},"
+		       "\"uid_base\":100000,\"cgroup\":\"off\",\"id\":7}");
+
+	cr_assert_eq(rc, 0, "%s", f.text);
+	cr_assert_str_eq(c.initrd, "/i");
+	cr_assert_str_eq(c.cmdline, "quiet x=1");
+	cr_assert(c.entry == VM_ENTRY_FLAT && c.memory == 16u << 20 && c.vcpus == 32);
+	cr_assert(c.console && c.cmdline_devices && c.cgroup_off && c.timeout_ms == 1500);
+	cr_assert(c.ndisks == 2 && c.disk[0].readonly && !c.disk[1].readonly);
+	cr_assert_str_eq(c.disk[0].serial, "");
+	cr_assert_str_eq(c.disk[1].serial, "S N");
+	cr_assert(c.vsock_cid == 4294967294u && config_devices(&c) == 3);
+	cr_assert(c.limits.cpu_percent == 150 && c.limits.pids == 9 && c.id == 7);
+	cr_assert(c.limits.memory_overhead == 1 && c.limits.io_bytes_per_sec == 1048576);
+	cr_assert_eq(c.uid_base, 100000);
+	config_free(&c);
+}
+
+Test(config, what_is_not_a_json_object_is_refused)
+{
+	refused("", "config");
+	refused("[]", "must be an object");
+	refused("{", "line 1");
+	refused("{" BASE "} trailing", "line 1");
+	refused("{" BASE ",}", "line 1");
+	refused("{\"name\":\"\xff\"}", "line 1");
+	refused("{\"name\":\"a\\u0000b\",\"kernel\":\"/k\"}", "line 1");
+}
+
+Test(config, an_unknown_or_duplicate_or_missing_key_is_named)
+{
+	refused(WITH("\"kernal\":\"/k\""), "kernal: unknown key");
+	refused(WITH("\"name\":\"w\""), "\"name\"");
+	refused("{\"kernel\":\"/k\"}", "name: is required");
+	refused("{\"name\":\"v\"}", "kernel: is required");
+	refused(WITH("\"disks\":[{\"path\":\"/d\",\"ro\":true}]"), "disks[0].ro: unknown key");
+	refused(WITH("\"disks\":[{\"path\":\"/d\"},{}]"), "disks[1].path: is required");
+	refused(WITH("\"vsock\":{\"cid\":3}"), "vsock.path: is required");
+	refused(WITH("\"vsock\":{\"path\":\"/v\"}"), "vsock.cid: is required");
+	refused(WITH("\"limits\":{\"mem\":1}"), "limits.mem: unknown key");
+}
+
+Test(config, a_wrong_type_names_its_key)
+{
+	static const char *const strings[] = {
+		"name", "kernel", "initrd", "cmdline", "run_dir",
+	};
+	static const char *const numbers[] = {
+		"memory", "vcpus", "timeout_ms", "uid_base", "id",
+	};
+	static const char *const bools[] = { "console", "cmdline_devices" };
+	char text[128];
+
+	for (size_t i = 0; i < array_len(strings); i++) {
+		snprintf(text, sizeof(text), "{\"%s\":1}", strings[i]);
+		refused(text, strings[i]);
+	}
+	for (size_t i = 0; i < array_len(numbers); i++) {
+		snprintf(text, sizeof(text), "{\"%s\":\"1\"}", numbers[i]);
+		refused(text, numbers[i]);
+		snprintf(text, sizeof(text), "{\"%s\":1.0}", numbers[i]);
+		refused(text, numbers[i]);
+	}
+	for (size_t i = 0; i < array_len(bools); i++) {
+		snprintf(text, sizeof(text), "{\"%s\":1}", bools[i]);
+		refused(text, bools[i]);
+	}
+	refused(WITH("\"disks\":{}"), "disks: must be an array");
+	refused(WITH("\"disks\":[1]"), "disks[0]: must be an object");
+	refused(WITH("\"vsock\":[]"), "vsock: must be an object");
+	refused(WITH("\"limits\":null"), "limits: must be an object");
+	refused(WITH("\"disks\":[{\"path\":\"/d\",\"readonly\":0}]"), "disks[0].readonly");
+}
+
+Test(config, a_value_out_of_range_names_its_key)
+{
+	refused(WITH("\"memory\":16773120"), "memory: must be");
+	refused(WITH("\"memory\":16777217"), "memory: must be a multiple");
+	refused(WITH("\"memory\":2199023255552"), "memory: must be");
+	refused(WITH("\"memory\":-4096"), "memory: must be");
+	refused(WITH("\"memory\":99999999999999999999"), "line 1");
+	refused(WITH("\"vcpus\":0"), "vcpus: must be 1 to 32");
+	refused(WITH("\"vcpus\":33"), "vcpus: must be 1 to 32");
+	refused(WITH("\"vsock\":{\"cid\":2,\"path\":\"/v/s\"}"), "vsock.cid: must be 3 to");
+	refused(WITH("\"vsock\":{\"cid\":4294967295,\"path\":\"/v/s\"}"), "vsock.cid");
+	refused(WITH("\"uid_base\":0"), "uid_base");
+	refused(WITH("\"id\":143435456"), "id: uid_base");
+	refused(WITH("\"entry\":\"bios\""), "entry: must be one of: auto pvh linux64 flat");
+	refused(WITH("\"cgroup\":\"on\""), "cgroup: must be one of: auto off");
+	refused(WITH("\"limits\":{\"pids\":5000}"), "limits.pids: must be 0 to 4096");
+}
+
+Test(config, names_and_paths_are_what_they_may_be)
+{
+	refused("{\"name\":\"\",\"kernel\":\"/k\"}", "name: must be a string of length 1");
+	refused("{\"name\":\"-v\",\"kernel\":\"/k\"}", "name");
+	refused("{\"name\":\"a/b\",\"kernel\":\"/k\"}", "name");
+	refused("{\"name\":\"..\",\"kernel\":\"/k\"}", "name");
+	refused("{\"name\":\"v\",\"kernel\":\"k\"}", "kernel: must be an absolute path");
+	refused(WITH("\"cmdline\":\"a\\nb\""), "cmdline: must be printable");
+	refused(WITH("\"disks\":[{\"path\":\"/d\",\"serial\":\"123456789012345678901\"}]"),
+		"disks[0].serial");
+	refused(WITH("\"run_dir\":\"/run/x/\""), "run_dir: must not end");
+	refused(WITH("\"vsock\":{\"cid\":3,\"path\":\"/run/x/\"}"), "vsock.path");
+	refused(WITH("\"run_dir\":\"/run/x\",\"vsock\":{\"cid\":3,\"path\":\"/run/xy/s\"}"),
+		"vsock.path: must lie directly in run_dir");
+	refused(WITH("\"run_dir\":\"/run/x\",\"vsock\":{\"cid\":3,\"path\":\"/run/x/y/s\"}"),
+		"vsock.path: must lie directly in run_dir");
+}
+
+Test(config, a_socket_name_leaves_room_for_any_port)
+{
+	char text[512], name[128];
+
+	memset(name, 's', sizeof(name));
+	name[96] = 0;
+	snprintf(text, sizeof(text), WITH("\"vsock\":{\"cid\":3,\"path\":\"/%s\"}"), name);
+	cr_assert_eq(parse(text), 0, "%s", f.text);
+	config_free(&c);
+	name[96] = 's';
+	name[97] = 0;
+	snprintf(text, sizeof(text), WITH("\"vsock\":{\"cid\":3,\"path\":\"/%s\"}"), name);
+	refused(text, "vsock.path: the name");
+}
+
+Test(config, more_devices_than_slots_are_refused)
+{
+#define D "{\"path\":\"/d\"}"
+#define EIGHT "\"disks\":[" D "," D "," D "," D "," D "," D "," D "," D "]"
+	cr_assert_eq(parse(WITH(EIGHT)), 0, "%s", f.text);
+	config_free(&c);
+	refused(WITH(EIGHT ",\"vsock\":{\"cid\":3,\"path\":\"/v/s\"}"),
+		"disks: at most 8 devices");
+}
+
+Test(config, a_text_that_is_too_long_is_not_even_parsed)
+{
+	static char text[CONFIG_BYTES_MAX + 2];
+
+	memset(text, ' ', sizeof(text) - 1);
+	refused(text, "longer than");
+}
+
+/* Whatever is cut off, the answer is a message and not a crash. */
+Test(config, every_prefix_is_refused_with_a_message)
+{
+	const char *whole = WITH("\"disks\":[{\"path\":\"/d\",\"readonly\":true}],"
+				 "\"vsock\":{\"cid\":3,\"path\":\"/v/s\"}");
+
+	for (size_t n = 0; n < strlen(whole); n++) {
+		f.text[0] = 0;
+		cr_assert_eq(config_parse(&c, whole, n, &f), -1);
+		cr_assert(f.text[0] != 0);
+		config_free(&c);
+	}
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fake_jailed.c: stands in for immure-vmm, -blk and -vsock inside a real jail.
+ *
+ * Which one it is says argv[0]; what it does says the kernel command line of the VM, so that a
+ * test can have a jailed process that misbehaves.  No C library: it must get by under the
+ * coarse filter, and it makes exactly the system calls written here. */
+#include "core/dial.h"
+#include "core/fdplan.h"
+#include "core/report.h"
+#include "core/vmconfig.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+static long call(long nr, long a, long b, long c, long d)
+{
+	register long r10 __asm__("r10") = d;
+	long rc;
+
+	__asm__ volatile("syscall" : "=a"(rc) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "rcx", "r11", "memory");
+	return rc;
+}
+
+static bool same(const char *a, const char *b)
+{
+	while (*a != 0 && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+static _Noreturn void wait_for_ever(void)
+{
+	for (;;)
+		call(SYS_ppoll, 0, 0, 0, 0);
+}
+
+static void say(const char *line, long len)
+{
+	call(SYS_write, FD_LOG, (long)line, len, 0);
+}
+#define SAY(line) say(line "\n", sizeof(line))
+
+/* Connects to port 7 through the supervisor and writes into the connection. */
+static void dial(void)
+{
+	struct dial_request request = { .cookie = 1, .port = 7 };
+	struct dial_reply reply = { 0 };
+	long control[4] = { 0 };
+	struct iovec iov = { &reply, sizeof(reply) };
+	struct pollfd ready = { .fd = VSOCK_DIAL, .events = POLLIN };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+
+	call(SYS_write, VSOCK_DIAL, (long)&request, sizeof(request), 0);
+	while (call(SYS_recvmsg, VSOCK_DIAL, (long)&msg, 0, 0) < 0)
+		call(SYS_ppoll, (long)&ready, 1, 0, 0);
+	if (reply.error != 0)
+		SAY("refused");
+	else
+		call(SYS_write, ((int *)control)[4], (long)"hello", 5, 0);
+}
+
+static void be_device(const char *what, const char *name)
+{
+	if (same(what, "open") && same(name, "immure-vsock"))
+		call(SYS_openat, -100, (long)"/", 0, 0);
+	if (same(what, "exit") && same(name, "immure-blk"))
+		call(SYS_exit_group, 3, 0, 0, 0);
+	if (same(what, "dial") && same(name, "immure-vsock"))
+		dial();
+	for (int i = 0; same(what, "flood") && i < 200000; i++)
+		SAY("\033[31mflood");
+}
+
+static void be_vmm(const char *what)
+{
+	struct vmm_report report = { .type = VMM_REPORT_RUNNING };
+
+	call(SYS_write, VMM_CTL, (long)&report, sizeof(report), 0);
+	if (same(what, "lie"))
+		call(SYS_write, VMM_CTL, (long)"nonsense", 8, 0);
+	report = (struct vmm_report){ .type = VMM_REPORT_END, .reason = END_VIOLATION };
+	if (same(what, "accuse"))
+		call(SYS_write, VMM_CTL, (long)&report, sizeof(report), 0);
+}
+
+__attribute__((used)) static _Noreturn void run(long *stack)
+{
+	static struct vm_config config;
+	const char *name = (const char *)stack[1];
+
+	call(SYS_pread64, FD_CONFIG, (long)&config, sizeof(config), 0);
+	if (same(name, "immure-vmm"))
+		be_vmm(config.cmdline);
+	else
+		be_device(config.cmdline, name);
+	wait_for_ever();
+}
+
+__asm__(".globl _start\n_start: mov %rsp, %rdi\n and $-16, %rsp\n call run\n");

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LIBS: -lmd */
+/* image.c: a directory becomes one cached image; its key follows what is in it. */
+#include "cli/cache.c"
+#include "cli/image.c"
+#include "cli/say.c"
+
+#include <criterion/criterion.h>
+
+static char base[] = "/tmp/immure-image.XXXXXX";
+static char tree[64];
+
+/* Runs a shell line; $B is the scratch directory, $T the tree in it. */
+static void run(const char *line)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+		_exit(127);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0, "%s", line);
+}
+
+static void setup(void)
+{
+	cr_assert_not_null(mkdtemp(base));
+	snprintf(tree, sizeof(tree), "%s/tree", base);
+	setenv("IMMURE_CACHE", base, 1);
+	setenv("B", base, 1);
+	setenv("T", tree, 1);
+	run("mkdir -p $T/bin && echo one > $T/bin/a && ln -s a $T/bin/b");
+}
+
+static void teardown(void)
+{
+	run("rm -rf $B");
+}
+
+TestSuite(image, .init = setup, .fini = teardown);
+
+static void key_of(char *key)
+{
+	struct tree t = { .files = 0 };
+
+	cr_assert_eq(list_tree(tree, false, &t), 0);
+	memcpy(key, t.key, sizeof(t.key));
+}
+
+Test(image, the_key_follows_content_names_modes_and_links)
+{
+	static const char *const changes[] = {
+		"echo longer > $T/bin/a", "mv $T/bin/a $T/bin/c", "chmod 700 $T/bin",
+		"ln -sf elsewhere $T/bin/b", "touch -h -d 2001-01-01 $T/bin/b", "mkdir $T/new",
+		"touch -r $T/bin/c $B/t && echo twoooo > $T/bin/c && touch -r $B/t $T/bin/c",
+	};
+	char before[SHA256_DIGEST_STRING_LENGTH], after[SHA256_DIGEST_STRING_LENGTH];
+
+	key_of(before);
+	key_of(after);
+	cr_assert_str_eq(before, after, "an unchanged tree keeps its key");
+	for (size_t i = 0; i < array_len(changes); i++) {
+		run(changes[i]);
+		key_of(after);
+		cr_assert_str_neq(before, after, "%s", changes[i]);
+		memcpy(before, after, sizeof(before));
+	}
+}
+
+Test(image, a_directory_is_made_once_and_reused)
+{
+	char path[PATH_MAX], again[PATH_MAX];
+	struct stat first, second;
+
+	cr_assert_eq(image_prepare(tree, path, sizeof(path)), 0);
+	cr_assert_eq(stat(path, &first), 0);
+	cr_assert_eq(image_prepare(tree, again, sizeof(again)), 0);
+	cr_assert_str_eq(path, again);
+	cr_assert_eq(stat(path, &second), 0);
+	cr_assert_eq(first.st_ino, second.st_ino);
+	cr_assert_eq(use_file(path), 0, "what was made is a known format");
+}
+
+Test(image, a_half_made_image_of_a_dead_run_is_swept)
+{
+	char path[PATH_MAX], left[128];
+
+	run("mkdir -p $B/images && echo rubbish > $B/images/making");
+	cr_assert_eq(image_prepare(tree, path, sizeof(path)), 0);
+	snprintf(left, sizeof(left), "%s/images/making", base);
+	cr_assert_neq(access(left, F_OK), 0);
+}
+
+Test(image, files_of_no_known_format_are_refused)
+{
+	char path[PATH_MAX], file[128];
+
+	snprintf(file, sizeof(file), "%s/bin/a", tree);
+	cr_assert_neq(image_prepare(file, path, sizeof(path)), 0);
+	cr_assert_neq(image_prepare("/no/such/rootfs", path, sizeof(path)), 0);
+}
+
+Test(image, an_unreadable_cache_is_an_error_that_leaves_nothing)
+{
+	char path[PATH_MAX];
+
+	setenv("IMMURE_CACHE", "/proc/nowhere", 1);
+	cr_assert_neq(image_prepare(tree, path, sizeof(path)), 0);
+	setenv("IMMURE_CACHE", "relative", 1);
+	cr_assert_neq(image_prepare(tree, path, sizeof(path)), 0);
+}

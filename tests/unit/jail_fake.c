@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LIBS: -ljansson */
+/* A jailed process that misbehaves, in a real jail: fake_jailed.c stands in for the programs. */
+#include "tests/unit/jail_rig.h"
+
+#include <sys/un.h>
+
+enum { RELAYED_A_SECOND = 100 };	/* RELAY_LINES of jailer/relay.h */
+
+static struct rig r;
+
+static void copy(const char *from, const char *name)
+{
+	char path[128], data[65536];
+	int in = open(from, O_RDONLY | O_CLOEXEC), out;
+	ssize_t n;
+
+	cr_assert_geq(in, 0, "%s", from);
+	snprintf(path, sizeof(path), "%s/%s", r.bin, name);
+	out = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+	while ((n = read(in, data, sizeof(data))) > 0)
+		cr_assert_eq(write(out, data, (size_t)n), n);
+	cr_assert(fchmod(out, 0755) == 0 && close(out) == 0 && close(in) == 0);
+}
+
+static const char *const programs[] = {
+	"immure-jailer", "immure-vmm", "immure-blk", "immure-vsock",
+};
+
+static void make_programs(void)
+{
+	char self[256] = "", from[288];
+
+	r = rig_make(0);
+	snprintf(r.bin, sizeof(r.bin), "%s/bin", r.dir);
+	cr_assert_eq(mkdir(r.bin, 0755), 0);
+	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
+	*strrchr(self, '/') = 0;
+	snprintf(from, sizeof(from), "%s/../bin/immure-jailer", self);
+	copy(from, programs[0]);
+	snprintf(from, sizeof(from), "%s/fake_jailed", self);
+	for (size_t i = 1; i < 4; i++)
+		copy(from, programs[i]);
+}
+
+static void remove_programs(void)
+{
+	char path[128];
+
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%s/%s", r.bin, programs[i]);
+		unlink(path);
+	}
+	rmdir(r.bin);
+	rig_nothing_left(&r);
+	rig_remove(&r);
+}
+
+TestSuite(fake, .init = make_programs, .fini = remove_programs, .timeout = 60);
+
+static void start(const char *what)
+{
+	char more[64];
+
+	snprintf(more, sizeof(more), ",\"cmdline\":\"%s\"", what);
+	rig_start(&r, rig_config(&r, "idle", more));
+}
+
+Test(fake, a_refused_call_is_reported_with_process_and_name)
+{
+	json_t *end;
+
+	start("open");
+	end = rig_end(&r, "violation", 1);
+	cr_assert_str_eq(rig_word(end, "process"), "vsock");
+	cr_assert_str_eq(rig_word(end, "syscall"), "openat");
+	cr_assert_eq(json_integer_value(json_object_get(end, "detail")), 257);
+	json_decref(end);
+}
+
+Test(fake, a_device_that_leaves_ends_the_vm)
+{
+	json_t *end;
+
+	start("exit");
+	end = rig_end(&r, "device-died", 1);
+	cr_assert_str_eq(rig_word(end, "process"), "blk0");
+	cr_assert(strstr(rig_word(end, "text"), "status 3") != NULL);
+	json_decref(end);
+}
+
+Test(fake, a_vmm_that_talks_nonsense_ends_the_vm)
+{
+	start("lie");
+	json_decref(rig_end(&r, "vmm-died", 1));
+}
+
+/* It may not put words into the supervisor's mouth: the VM goes on until it is stopped. */
+Test(fake, a_vmm_cannot_report_a_violation)
+{
+	start("accuse");
+	rig_running(&r);
+	cr_assert_eq(send(r.client, "{\"op\":\"stop\"}", 13, 0), 13);
+	json_decref(rig_end(&r, "stopped", 0));
+}
+
+Test(fake, the_supervisor_connects_for_the_guest)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int ears = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+	char got[6] = "";
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/parent/run/v.sock_7", r.dir);
+	cr_assert_eq(bind(ears, (struct sockaddr *)&un, sizeof(un)), 0);
+	cr_assert_eq(listen(ears, 1), 0);
+	start("dial");
+	fd = accept(ears, NULL, NULL);
+	cr_assert_eq(recv(fd, got, 5, MSG_WAITALL), 5);
+	cr_assert_str_eq(got, "hello");
+	cr_assert_eq(send(r.client, "{\"op\":\"stop\"}", 13, 0), 13);
+	json_decref(rig_end(&r, "stopped", 0));
+}
+
+Test(fake, a_port_nobody_listens_on_is_refused)
+{
+	json_t *e;
+
+	start("dial");
+	e = rig_expect(&r, "log");
+	cr_assert_str_eq(rig_word(e, "process"), "vsock");
+	cr_assert_str_eq(rig_word(e, "text"), "refused");
+	json_decref(e);
+	cr_assert_eq(send(r.client, "x", 1, 0), 1);	/* whatever is said means stop */
+	json_decref(rig_end(&r, "stopped", 0));
+}
+
+Test(fake, a_flood_of_lines_reaches_the_caller_as_a_trickle)
+{
+	struct timespec from, to;
+	unsigned lines = 0;
+	double seconds;
+	json_t *e;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	start("flood");
+	do {
+		e = rig_expect(&r, "log");
+		cr_assert_str_eq(rig_word(e, "text"), "?[31mflood");
+		json_decref(e);
+		lines++;
+		clock_gettime(CLOCK_MONOTONIC, &to);
+		seconds = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)to.tv_nsec;
+		seconds -= 1e-9 * (double)from.tv_nsec;
+	} while (seconds < 1.5);
+	/* Two processes flood; two windows may have begun, and the chunk read last is whole. */
+	cr_assert_leq(lines, 2 * 2 * (RELAYED_A_SECOND + 200));
+	cr_assert_eq(kill(r.jailer, SIGTERM), 0);
+	while ((e = rig_event(&r)) != NULL)
+		json_decref(e);
+	waitpid(r.jailer, NULL, 0);
+}

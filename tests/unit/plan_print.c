@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LIBS: -ljansson */
+/* `immure plan` says what the plan says: for people as below, for machines as JSON. */
+#include "core/guestmem.c"
+#include "jailer/config.c"
+#include "jailer/failure.c"
+#include "jailer/plan.c"
+#include "jailer/plan_print.c"
+
+#include <criterion/criterion.h>
+
+static const char vm[] =
+	"{\"name\":\"v\",\"kernel\":\"/k\",\"memory\":134217728,"
+	"\"disks\":[{\"path\":\"/d \\\"1\\\"\",\"readonly\":false}],"
+	"\"vsock\":{\"cid\":3,\"path\":\"/r/v.sock\"},\"limits\":{\"cpu_percent\":50}}";
+
+static const char golden[] =
+	"VM v: 128 MiB, 1 vCPU, 2 devices, as root\n"
+	"namespaces: mnt pid net ipc uts cgroup time; a user namespace per process\n"
+	"root directory: empty, read-only\n"
+	"capabilities: none\n"
+	"cgroup immure/v: memory 162 MiB, no swap, 6 tasks, 50% of a CPU\n"
+	"\n"
+	"process vmm: immure-vmm, uid 2000000000, gid 2000000000\n"
+	"  filters: jail, vmm-main, vmm-vcpu\n"
+	"  limits: 128 descriptors, 3 tasks, file size 0, no core dump, no locked memory\n"
+	"     2  FD_LOG           log, write end\n"
+	"     3  FD_CONFIG        configuration, sealed\n"
+	"     4  FD_MEM           guest memory\n"
+	"     5  VMM_CTL          reports to the supervisor\n"
+	"     6  VMM_KVM          /dev/kvm\n"
+	"     7  VMM_KERNEL       kernel /k, read-only\n"
+	"    10  VMM_ACK          interrupt acknowledgements\n"
+	"    11  VMM_WAKE         vCPU wakes main thread\n"
+	"    16  VMM_LINK0        link to device 0\n"
+	"    24  VMM_CALL0        interrupt 0\n"
+	"    32  VMM_KICK0        queue notification, device 0 queue 0\n"
+	"    17  VMM_LINK0+1      link to device 1\n"
+	"    25  VMM_CALL0+1      interrupt 1\n"
+	"    40  VMM_KICK0+8      queue notification, device 1 queue 0\n"
+	"    41  VMM_KICK0+9      queue notification, device 1 queue 1\n"
+	"    42  VMM_KICK0+10     queue notification, device 1 queue 2\n"
+	"    12  VMM_VM           made by itself before it seals\n"
+	"    96  VMM_VCPU0        made by itself before it seals\n"
+	"\n"
+	"process blk0: immure-blk, uid 2000000001, gid 2000000001\n"
+	"  filters: jail, blk\n"
+	"  limits: 9 descriptors, 1 tasks, file size image size, no core dump, "
+	"no locked memory\n"
+	"     2  FD_LOG           log, write end\n"
+	"     3  FD_CONFIG        configuration, sealed\n"
+	"     4  FD_MEM           guest memory\n"
+	"     5  BLK_LINK         link to VMM\n"
+	"     6  BLK_CALL         interrupt 0\n"
+	"     7  BLK_KICK0        queue notification, device 0 queue 0\n"
+	"     8  BLK_DISK         disk image /d \"1\", read-write\n"
+	"\n"
+	"process vsock: immure-vsock, uid 2000000002, gid 2000000002\n"
+	"  filters: jail, vsock\n"
+	"  limits: 2061 descriptors, 1 tasks, file size 0, no core dump, no locked memory\n"
+	"     2  FD_LOG           log, write end\n"
+	"     3  FD_CONFIG        configuration, sealed\n"
+	"     4  FD_MEM           guest memory\n"
+	"     5  VSOCK_LINK       link to VMM\n"
+	"     6  VSOCK_CALL       interrupt 1\n"
+	"     7  VSOCK_KICK0      queue notification, device 1 queue 0\n"
+	"     8  VSOCK_KICK1      queue notification, device 1 queue 1\n"
+	"     9  VSOCK_KICK2      queue notification, device 1 queue 2\n"
+	"    10  VSOCK_LISTEN     listening socket /r/v.sock\n"
+	"    11  VSOCK_DIAL       asks supervisor to connect\n"
+	"    12  VSOCK_EPOLL      made by itself before it seals\n"
+	"     0  0                made by itself before it seals\n"
+	"     1  1                made by itself before it seals\n"
+	"    13..                 connections, as they come\n"
+	"\n"
+	"process supervisor: what the jailer becomes, uid 0, gid 0\n"
+	"  filters: jailer, supervisor\n"
+	"  limits: 1024 descriptors, 1 tasks, file size any, no core dump, no locked memory\n"
+	"     3  SUP_CLIENT       the caller\n"
+	"     4  SUP_CTL          reports of the VMM\n"
+	"     6  SUP_SIGNAL       signals\n"
+	"     7  SUP_DIAL         vsock asks to connect\n"
+	"     9  SUP_TIMER        timer\n"
+	"    10  SUP_RUNDIR       directory of the sockets\n"
+	"    12  SUP_CGROUP0      parent of the cgroup, if the host has it\n"
+	"    16  SUP_PID0         to kill it\n"
+	"    17  SUP_PID0+1       to kill it\n"
+	"    18  SUP_PID0+2       to kill it\n"
+	"    32  SUP_LOG0         log, read end\n"
+	"    33  SUP_LOG0+1       log, read end\n"
+	"    34  SUP_LOG0+2       log, read end\n";
+
+static struct config c;
+static struct plan p;
+
+static char *printed(void (*print)(FILE *, const struct plan *))
+{
+	struct plan_caller who = { 0 };
+	struct failure f;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	cr_assert_eq(config_parse(&c, vm, strlen(vm), &f), 0, "%s", f.text);
+	plan_make(&p, &c, &who);
+	print(out, &p);
+	fclose(out);
+	return text;
+}
+
+Test(plan_print, people_get_the_whole_plan)
+{
+	char *text = printed(plan_print);
+
+	cr_assert_str_eq(text, golden);
+	free(text);
+}
+
+Test(plan_print, machines_get_the_same_as_json)
+{
+	char *text = printed(plan_print_json);
+	json_t *root = json_loads(text, 0, NULL);
+	json_t *processes = json_object_get(root, "processes");
+	json_t *blk = json_array_get(processes, 1), *disk;
+
+	cr_assert_not_null(root);
+	cr_assert_eq(json_array_size(processes), 4);
+	cr_assert_eq(json_integer_value(json_object_get(json_object_get(root, "cgroup"),
+							"memory_max")), 169873408);
+	cr_assert_str_eq(json_string_value(json_object_get(blk, "name")), "blk0");
+	cr_assert_eq(json_integer_value(json_object_get(blk, "uid")), 2000000001);
+	disk = json_array_get(json_object_get(blk, "descriptors"), 6);
+	cr_assert_eq(json_integer_value(json_object_get(disk, "fd")), BLK_DISK);
+	cr_assert_str_eq(json_string_value(json_object_get(disk, "name")), "BLK_DISK");
+	cr_assert_str_eq(json_string_value(json_object_get(disk, "is")),
+			 "disk image /d \"1\", read-write");
+	json_decref(root);
+	free(text);
+}
+
+Test(plan_print, a_descriptor_has_the_name_the_policies_use)
+{
+	char buf[32];
+
+	cr_assert_str_eq(plan_fd_name(PROGRAM_BLK, BLK_DISK, buf, sizeof(buf)), "BLK_DISK");
+	cr_assert_str_eq(plan_fd_name(PROGRAM_VMM, VMM_KICK0 + 63, buf, sizeof(buf)),
+			 "VMM_KICK0+63");
+	cr_assert_str_eq(plan_fd_name(PROGRAM_VSOCK, 1, buf, sizeof(buf)), "1");
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A configuration is valid, or a field is out of range and it is not. */
+#include "core/vmconfig.c"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+static struct vm_config good(void)
+{
+	struct vm_config c = {
+		.magic = VMCONFIG_MAGIC,
+		.ram = 256 << 20,
+		.vcpus = 2,
+		.ndevices = 3,
+		.kernel_size = 1,
+		.device = {
+			{ .kind = VM_DEVICE_BLK, .flags = VM_BLK_READONLY, .nqueues = 1,
+			  .serial = "12345678901234567890" },
+			{ .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3 },
+			{ .kind = VM_DEVICE_NET, .nqueues = 2 },
+		},
+		.cmdline = "quiet",
+	};
+
+	return c;
+}
+
+Test(vmconfig, a_good_one_is_valid)
+{
+	struct vm_config c = good();
+
+	cr_assert(vmconfig_valid(&c));
+	c.ndevices = 0;
+	memset(c.device, 0, sizeof(c.device));
+	cr_assert(vmconfig_valid(&c));
+	c.flags = VM_CONSOLE | VM_CMDLINE_DEVICES;
+	c.entry = VM_ENTRY_FLAT;
+	c.vcpus = PLAN_VCPUS;
+	c.ram = GUESTMEM_MAX;
+	cr_assert(vmconfig_valid(&c));
+}
+
+#define REFUSED(change) do { \
+	struct vm_config c = good(); \
+	change; \
+	cr_assert_not(vmconfig_valid(&c), #change); \
+} while (0)
+
+Test(vmconfig, every_field_has_a_range)
+{
+	REFUSED(c.magic ^= 1);
+	REFUSED(c.flags = 4);
+	REFUSED(c.zero = 1);
+	REFUSED(c.ram = GUESTMEM_MIN - GUESTMEM_PAGE);
+	REFUSED(c.ram = GUESTMEM_MAX + GUESTMEM_PAGE);
+	REFUSED(c.ram += 1);
+	REFUSED(c.ram = UINT64_MAX);
+	REFUSED(c.vcpus = 0);
+	REFUSED(c.vcpus = PLAN_VCPUS + 1);
+	REFUSED(c.entry = VM_ENTRY_FLAT + 1);
+	REFUSED(c.kernel_size = 0);
+	REFUSED(c.kernel_size = 1ull << 63);
+	REFUSED(c.initrd_size = 1ull << 63);
+	REFUSED(memset(c.cmdline, 'x', sizeof(c.cmdline)));
+}
+
+Test(vmconfig, every_field_of_a_device_has_a_range)
+{
+	REFUSED(c.ndevices = PLAN_DEVICES + 1);
+	REFUSED(c.ndevices = 2);		/* a third one beyond the count */
+	REFUSED(c.ndevices = 4);		/* the fourth is none */
+	REFUSED(c.device[0].kind = 99);
+	REFUSED(c.device[0].zero = 1);
+	REFUSED(c.device[0].flags = 2);
+	REFUSED(c.device[0].nqueues = 2);
+	REFUSED(c.device[0].guest_cid = 3);
+	REFUSED(c.device[0].serial[20] = 'x');
+	REFUSED(c.device[0].serial[23] = 'x');
+	REFUSED(c.device[1].flags = 1);
+	REFUSED(c.device[1].nqueues = 2);
+	REFUSED(c.device[1].guest_cid = 2);
+	REFUSED(c.device[1].guest_cid = UINT32_MAX);
+	REFUSED(c.device[1].guest_cid = 1ull << 32);
+	REFUSED(c.device[1].serial[0] = 'x');
+	REFUSED(c.device[2].nqueues = 0);
+	REFUSED(c.device[2].nqueues = PLAN_QUEUES + 1);
+	REFUSED(c.device[7].serial[0] = 'x');
+}
+
+/* What vmconfig_read() says, in a process of its own, about a file of @len bytes that begins
+ * with @c; 1000 when the outcome is not the promised one. */
+static int read_back(const struct vm_config *c, size_t len)
+{
+	size_t n = len < sizeof(*c) ? len : sizeof(*c);
+	int fd = memfd_create("config", 0), rc, status;
+	struct vm_config got;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (write(fd, c, n) != (ssize_t)n || ftruncate(fd, (off_t)len) != 0 ||
+		    dup2(fd, FD_CONFIG) != FD_CONFIG)
+			_exit(200);
+		rc = vmconfig_read(&got);
+		if (fcntl(FD_CONFIG, F_GETFD) != -1 || vmconfig_read(&got) != -EBADF)
+			_exit(201);
+		_exit(rc == 0 && memcmp(c, &got, n) != 0 ? 202 : -rc);
+	}
+	close(fd);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : 1000;
+}
+
+Test(vmconfig, read_takes_it_from_its_descriptor_and_closes_that)
+{
+	struct vm_config c = good();
+
+	cr_assert_eq(read_back(&c, sizeof(c)), 0);	/* whatever the file's position is */
+}
+
+Test(vmconfig, read_refuses_the_wrong_size_and_the_wrong_content)
+{
+	struct vm_config c = good();
+
+	cr_assert_eq(read_back(&c, sizeof(c) - 1), -EINVAL);
+	cr_assert_eq(read_back(&c, sizeof(c) + 1), -EINVAL);
+	cr_assert_eq(read_back(&c, 0), -EINVAL);
+	c.vcpus = 0;
+	cr_assert_eq(read_back(&c, sizeof(c)), -EINVAL);
+}
