@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# Disks: durability across a power cut, read-only, sizes, and who touches the data path.
+
+DISKS=$WORK
+SOURCE=$BUILD/e2e/random
+
+make_target() {
+	truncate -s 0 "$DISKS/target"
+	truncate -s 268435456 "$DISKS/target"
+}
+power_cut() {
+	make_target
+	# The target lies in tmpfs, whose pages count as the VM's memory: so a larger machine, and no
+	# second copy in the guest's page cache.
+	start -m 512M --disk "$SOURCE,ro" --disk "$DISKS/target" "$ROOTFS" -- \
+		sh -c 'dd if=/dev/vdb of=/dev/vdc bs=1M iflag=direct oflag=direct conv=fsync && echo synced
+			sleep 1000' > "$WORK/cut" &
+	local pid=$!
+	wait_for 400 grep -q synced "$WORK/cut"
+	kill -KILL "$(pids vmm)"
+	status_of wait "$pid"
+	expect 125 "$STATUS" "exit status of the run whose VM was killed"
+	cmp "$SOURCE" "$DISKS/target"
+	run --disk "$SOURCE,ro" --disk "$DISKS/target,ro" "$ROOTFS" -- cmp /dev/vdb /dev/vdc
+}
+read_only_disk() {
+	local before
+	before=$(head -c 1048576 "$SOURCE" | sha256sum)
+	status_of run --disk "$SOURCE,ro" "$ROOTFS" -- \
+		sh -c 'cat /sys/block/vdb/ro; dd if=/dev/zero of=/dev/vdb bs=4k count=1 conv=fsync'
+	[ "$STATUS" -ne 0 ] || { echo "the write succeeded"; return 1; }
+	expect "$before" "$(head -c 1048576 "$SOURCE" | sha256sum)" "first MiB of the image"
+}
+capacity() {
+	truncate -s 10485761 "$DISKS/odd"
+	expect 20480 "$(run --disk "$DISKS/odd" "$ROOTFS" -- cat /sys/block/vdb/size)" "sectors"
+}
+image_magic_stays_raw() {
+	truncate -s 1048576 "$DISKS/raw"
+	run --disk "$DISKS/raw" "$ROOTFS" -- sh -c 'printf "QFI\373\0\0\0\3" | dd of=/dev/vdb conv=fsync 2>/dev/null'
+	expect "51 46 49 fb" "$(run --disk "$DISKS/raw,ro" "$ROOTFS" -- head -c 4 /dev/vdb | od -An -tx1 | xargs)" "first bytes"
+}
+one_writer() {
+	truncate -s 1048576 "$DISKS/shared"
+	start --disk "$DISKS/shared" "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/first" &
+	local pid=$!
+	wait_for 300 grep -q up "$WORK/first"
+	status_of run --disk "$DISKS/shared" "$ROOTFS" -- true
+	kill -TERM "$pid"
+	expect 125 "$STATUS" "exit status of the second writer"
+	status_of wait "$pid"
+}
+exits_of() { # MIB: prints "user-exits requests"
+	run --json --disk "$SOURCE,ro" "$ROOTFS" -- \
+		sh -c "dd if=/dev/vdb of=/dev/null bs=4k count=$(($1 * 256)) iflag=direct 2>/dev/null; cut -c1-9 /sys/block/vdb/stat" \
+		2> "$WORK/j.err" > "$WORK/j.out"
+	echo "$(grep -o '"user_exits": *[0-9]*' "$WORK/j.err" | grep -o '[0-9]*$') $(xargs < "$WORK/j.out")"
+}
+no_exit_per_request() {
+	local few many
+	few=$(exits_of 1)
+	many=$(exits_of 65)
+	echo "user-space exits and requests: $few for 1 MiB, $many for 65 MiB"
+	local exits=$((${many% *} - ${few% *})) requests=$((${many#* } - ${few#* }))
+	awk -v e=$exits -v r=$requests 'BEGIN { printf "%.4f user-space exits a request (%d requests)\n", e / r, r }' \
+		| tee /dev/fd/3
+	[ "$requests" -gt 16000 ] && [ "$exits" -lt $((requests / 100)) ]
+}
+
+claim "256 MiB written and flushed survive a power cut" power_cut
+claim "a read-only disk is refused to the writer and stays as it was" read_only_disk
+claim "capacity is whole sectors of the file" capacity
+claim "an image's bytes never choose a format" image_magic_stays_raw
+claim "two VMs never write one image" one_writer
+claim "reading 64 MiB causes no user-space exit a request" no_exit_per_request 3>&1
+rm -f "$DISKS/target" "$DISKS/odd" "$DISKS/raw" "$DISKS/shared"

@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# The machine: processors, memory, kernels, images, and the ways a guest can end.
+
+cpus() { expect "$1" "$(run --cpus "$1" "$ROOTFS" -- nproc)" "processors"; }
+
+memory() {
+	local kib
+	kib=$(MEM=$1 guest "sed -n 's/MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo")
+	echo "MemTotal $kib KiB"
+	[ "$kib" -gt "$2" ] && [ "$kib" -lt "$3" ]
+}
+boots_kernel() { # ENTRY KERNEL
+	expect ok "$(run --kernel "$2" --entry "$1" "$ROOTFS" -- echo ok)" "$1 entry"
+}
+boots_image() { expect ok "$(run "$BUILD/e2e/root.$1" -- echo ok)" "$1 image"; }
+
+ends_with() { # REASON COMMAND-IN-GUEST
+	reason_of "$ROOTFS" -- sh -c "$2; sleep 100"
+	expect "$1" "$REASON" "end reason"
+}
+triple_fault() {
+	# The kernel's own way to reset by an invalid interrupt table.
+	reason_of --append reboot=t "$ROOTFS" -- sh -c 'reboot -f; sleep 100'
+	expect guest-triple-fault "$REASON" "end reason"
+}
+console_works() {
+	run --console "$ROOTFS" -- sh -c 'echo seen-on-console > /dev/console; sleep 1' > "$WORK/c.out" 2> "$WORK/c.err"
+	cat "$WORK/c.out" "$WORK/c.err" | grep -q seen-on-console
+}
+has_no_legacy_devices() {
+	local out
+	out=$(guest 'cat /proc/interrupts; ls /dev | grep ^rtc
+		for bus in pci serio; do ls -A /sys/bus/$bus/devices 2> /dev/null | sed "s/^/$bus: /"; done; true')
+	echo "$out"
+	! grep -qE 'XT-PIC|i8042|timer$|^rtc|^pci:|^serio:' <<< "$out"
+}
+features_masked() {
+	local flags
+	flags=$(guest 'grep -m1 flags /proc/cpuinfo')
+	for f in vmx svm rtm hle mpx; do
+		! grep -qw $f <<< "$flags" || { echo "$f is shown to the guest"; return 1; }
+	done
+}
+
+claim "1 processor" cpus 1
+claim "2 processors" cpus 2
+claim "4 processors" cpus 4
+claim "64 MiB of memory" memory 64M 20000 65536
+claim "512 MiB of memory" memory 512M 400000 524288
+claim "4 GiB of memory, across the device hole" memory 4G 3700000 4194304
+claim "vmlinux by its PVH entry" boots_kernel pvh "$GUEST"
+claim "vmlinux by its 64-bit entry" boots_kernel linux64 "$GUEST"
+claim "bzImage" boots_kernel linux64 "$GUEST-bzimage"
+claim "root file system: ext4 image" boots_image ext4
+claim "root file system: squashfs image" boots_image squashfs
+claim "root file system: erofs image" boots_image erofs
+claim "poweroff is reported as such" ends_with guest-poweroff 'poweroff -f'
+claim "reboot is reported as such" ends_with guest-reboot 'reboot -f'
+claim "a panic is reported as such" ends_with guest-panic 'echo c > /proc/sysrq-trigger'
+claim "a triple fault is reported as such" triple_fault
+claim "the debug console shows what the guest writes" console_works
+claim "no PIC, PIT, RTC, keyboard controller or PCI" has_no_legacy_devices
+claim "virtualization and transactional memory are not offered" features_masked

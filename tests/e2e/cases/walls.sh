@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# What confines each process of a running VM, read from the kernel.
+
+walls() {
+	truncate -s 1048576 "$WORK/w.img"
+	start --disk "$WORK/w.img" "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/w.log" &
+	local pid=$!
+	wait_for 300 grep -q up "$WORK/w.log"
+	"$IMMURE" plan --json --kernel "$GUEST" --disk "$WORK/w.img" "$ROOTFS" > "$WORK/plan.json"
+	status_of python3 tests/e2e/walls.py "$WORK/plan.json" "$MODE"
+	kill -TERM $pid
+	local result=$STATUS
+	status_of wait $pid
+	return "$result"
+}
+killed() { # PROCESS
+	start "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/k.log" 2> "$WORK/k.err" &
+	local pid=$!
+	wait_for 300 grep -q up "$WORK/k.log"
+	kill -KILL "$(pids "$1" | head -n 1)"
+	status_of wait $pid
+	expect 125 "$STATUS" "exit status"
+	cat "$WORK/k.err"
+	nothing_left
+}
+client_killed() {
+	start "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/q.log" &
+	local pid=$!
+	wait_for 300 grep -q up "$WORK/q.log"
+	kill -KILL $pid
+	status_of wait $pid
+	wait_for 10 no_vm
+	# The run directory belongs to the next run to sweep: start one.
+	guest true
+	nothing_left
+}
+no_vm() { [ -z "$(pids jailer)$(pids vmm)$(pids blk)$(pids vsock)" ]; }
+limits_bite() {
+	# Read back from the kernel, not from our configuration.
+	start --cpus 2 "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/l.log" &
+	local pid=$! group
+	wait_for 300 grep -q up "$WORK/l.log"
+	group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pids vmm)/cgroup")
+	for f in memory.max pids.max cpu.max; do echo "$f: $(cat "$group/$f")"; done
+	[ "$(cat "$group/memory.max")" != max ] && [ "$(cat "$group/pids.max")" != max ]
+	local result=$?
+	kill -TERM $pid
+	status_of wait $pid
+	return $result
+}
+
+claim "every thread: two filters, no privileges, empty root, only its plan ($MODE)" walls
+for p in vmm blk vsock jailer; do
+	claim "immure-$p killed: the VM ends within seconds with 125 ($MODE)" killed $p
+done
+claim "the client killed: nothing is left behind ($MODE)" client_killed
+claim "the VM's cgroup has limits ($MODE)" limits_bite
