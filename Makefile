@@ -1,0 +1,222 @@
+# immure: one Makefile, not recursive.  `make help` lists what it can do.
+#
+#   make                 the programs, in build/bin (hardened static-pie)
+#   make SAN=1           the same sources under ASan + UBSan, in build/san
+#   make CC=clang WERROR=1
+#
+# A program is its directory: every .c below it, core/, and the policies it is sealed with.
+
+CC      ?= gcc
+HOSTCC  ?= gcc
+AR      ?= ar
+PREFIX  ?= /usr/local
+DESTDIR ?=
+LIBEXEC  = $(PREFIX)/lib/immure
+V       ?= 0
+B       := build
+O       := $(B)/obj
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes \
+           -Wswitch-enum -Wformat=2 -Wundef -Wpointer-arith -Wwrite-strings
+WERROR  ?= $(if $(CI),1,)
+CFLAGS  ?= -O2 -g
+BASE    := -std=gnu17 -D_GNU_SOURCE -I. -I$(B)/gen -MMD -MP $(WARN) $(if $(WERROR),-Werror)
+IS_GCC  := $(shell $(CC) --version 2>/dev/null | head -1 | grep -qi clang && echo 0 || echo 1)
+
+# Hardening of what is shipped.
+HARD    := -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 \
+           -fstack-clash-protection -fcf-protection=full -fno-strict-aliasing -fno-plt \
+           -fvisibility=hidden -ffunction-sections -fdata-sections
+ifeq ($(IS_GCC),1)
+HARD    += -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr -mharden-sls=all
+else
+HARD    += -ftrivial-auto-var-init=zero -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang \
+           -Wno-unused-command-line-argument
+endif
+HARDLD  := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--gc-sections
+
+ifeq ($(SAN),1)
+B       := build/san
+O       := $(B)/obj
+BASE    := $(subst -Ibuild/gen,-I$(B)/gen,$(BASE))
+FLAGS   := $(BASE) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LDFLAGS_ALL := -fsanitize=address,undefined
+else
+FLAGS   := $(BASE) $(CFLAGS) $(HARD)
+LDFLAGS_ALL := $(HARDLD) $(LDFLAGS)
+endif
+
+Q       := $(if $(filter 1,$(V)),,@)
+say      = @printf '  %-7s %s\n' '$(1)' '$(2)'
+
+CORE    := $(wildcard core/*.c)
+srcs     = $(wildcard $(1)/*.c $(1)/*/*.c)
+POLICIES := $(basename $(notdir $(wildcard policy/*.policy)))
+objs     = $(patsubst %.c,$(O)/%.o,$(1))
+pols     = $(patsubst %,$(O)/policy/%.o,$(1))
+
+PROGRAMS := immure immure-jailer immure-vmm immure-blk immure-vsock immure-init
+
+immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,cgroup.c config.c plan.c plan_print.c failure.c)
+immure_POL        := $(POLICIES)
+immure_LIBS       := -ljansson -llz4 -lzstd -llzma -lz -lmd
+immure-jailer_SRC := $(call srcs,jailer) $(CORE)
+immure-jailer_POL := jail jailer supervisor
+immure-jailer_LIBS := -ljansson
+immure-vmm_SRC    := $(call srcs,vmm) $(CORE)
+immure-vmm_POL    := vmm-main vmm-vcpu
+immure-vmm_LIBS   := -pthread
+immure-blk_SRC    := $(wildcard devices/blk/*.c) $(CORE)
+immure-blk_POL    := blk blk-ro
+immure-vsock_SRC  := $(wildcard devices/vsock/*.c) $(CORE)
+immure-vsock_POL  := vsock
+immure-init_SRC   := $(wildcard guest/*.c) core/musl.c
+
+# What runs for every VM starts in a third of the time with musl: core/musl.h.  The sanitizers
+# need glibc.
+MUSL_PROGRAMS := $(if $(SAN),,immure-jailer immure-vmm immure-blk immure-vsock immure-init)
+MUSL_LIB := /usr/lib/$(shell uname -m)-linux-musl
+GCC_LIB  := $(dir $(shell gcc -print-libgcc-file-name))
+MUSL_INC := -nostdinc -isystem /usr/include/$(notdir $(MUSL_LIB)) \
+            -isystem $(shell $(CC) -print-file-name=include) -isystem $(B)/gen/include -include core/musl.h
+MUSL_LD  := -nostdlib -nostartfiles -Wl,--no-dynamic-linker $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
+            $(GCC_LIB)crtbeginS.o
+MUSL_END := $(MUSL_LIB)/libc.a $(GCC_LIB)libgcc.a $(GCC_LIB)libgcc_eh.a $(GCC_LIB)crtendS.o \
+            $(MUSL_LIB)/crtn.o
+
+BINS     := $(addprefix $(B)/bin/,$(PROGRAMS))
+UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out tests/unit/fake_%.c,$(wildcard tests/unit/*.c)))
+FAKES    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/fake_*.c))
+HEADERS  := $(wildcard */*.h */*/*.h)
+
+.PHONY: all run test unit check-unit e2e lint bench install uninstall clean help deps-run deps-test
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(BINS)
+
+# ---- programs ----
+define program
+$(B)/bin/$(1): $$(call objs,$$($(1)_SRC)) $$(call pols,$$($(1)_POL))
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -o $$@ $$^ $$($(1)_LIBS)
+endef
+define musl_program
+$(B)/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$$($(1)_POL))
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -o $$@ $(MUSL_LD) $$^ $$(filter -l%,$$($(1)_LIBS)) $(MUSL_END)
+endef
+$(foreach p,$(filter-out $(MUSL_PROGRAMS),$(PROGRAMS)),$(eval $(call program,$(p))))
+$(foreach p,$(MUSL_PROGRAMS),$(eval $(call musl_program,$(p))))
+
+$(O)/%.o: %.c Makefile | $(B)/gen/syscall_names.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) -c $< -o $@
+
+$(O)/musl/%.o: %.c Makefile | $(B)/gen/syscall_names.h $(B)/gen/include
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(MUSL_INC) -c $< -o $@
+
+# The kernel's headers and jansson's by themselves: next to them in /usr/include lie glibc's.
+$(B)/gen/include:
+	@mkdir -p $@
+	@ln -sfn /usr/include/linux /usr/include/asm-generic /usr/include/video \
+	  /usr/include/$(shell gcc -print-multiarch)/asm $(wildcard /usr/include/jansson*.h) $@
+
+# ---- policies: text → (libseccomp, at build time) → read-only tables ----
+$(B)/bin/policyc: $(wildcard policy/*.c policy/*.h) core/fdplan.h Makefile
+	$(call say,HOSTCC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(if $(WERROR),-Werror) -O1 -g \
+	  $(filter policy/%.c,$^) -o $@ -lseccomp
+
+$(B)/gen/policy/%.c: policy/%.policy $(B)/bin/policyc
+	$(call say,POLICY,$<)
+	@mkdir -p $(@D)
+	$(Q)$(B)/bin/policyc $* $< > $@
+
+$(B)/gen/syscall_names.h: $(B)/bin/policyc
+	@mkdir -p $(@D)
+	$(Q)$(B)/bin/policyc --names > $@
+
+$(O)/policy/%.o: $(B)/gen/policy/%.c core/seal.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) -c $< -o $@
+
+# ---- unit tests: one Criterion program a file, with what it includes ----
+$(B)/unit/%: tests/unit/%.c Makefile $(wildcard tests/unit/*.h) | $(B)/gen/syscall_names.h
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) -O1 -g $(if $(SAN),-fno-omit-frame-pointer -fsanitize=address$(,)undefined -fno-sanitize-recover=all) \
+	  $< -o $@ -lcriterion -pthread $$(sed -n '1,6s,^/\* LIBS: \(.*\) \*/,\1,p' $<)
+, := ,
+
+# Stands in for a jailed program: no C library, nothing that its filter would refuse.
+$(B)/unit/fake_%: tests/unit/fake_%.c core/fdplan.h core/vmconfig.h Makefile
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -I. $(WARN) -O1 -g -static -nostdlib -ffreestanding -fno-stack-protector \
+	  $< -o $@
+
+unit: $(UNITS) $(FAKES)
+check-unit: all unit
+	$(Q)tests/unit/run $(B)
+
+# ---- the main job ----
+deps-run:
+	$(Q)scripts/install-packages build run
+deps-test:
+	$(Q)scripts/install-packages build run test lint
+
+run: deps-run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)scripts/make-run $(B)
+
+test: deps-test
+	$(Q)tests/run $(B)
+
+e2e: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/e2e/run $(B)
+
+bench: deps-test
+	$(Q)scripts/install-packages bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)bench/run $(B)
+
+lint: deps-test
+	$(Q)tests/lint
+
+# ---- install ----
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(B)/bin/immure $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(filter-out %/immure,$(BINS)) $(DESTDIR)$(LIBEXEC)/
+	install -m 644 $(wildcard docs/*.1) $(DESTDIR)$(PREFIX)/share/man/man1/
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/immure $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(wildcard docs/*.1)))
+	rm -rf $(DESTDIR)$(LIBEXEC)
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make            build the programs into build/bin'
+	@echo 'make run        boot a Debian kernel in immure and run a command in it'
+	@echo 'make test       everything: lint, unit tests, sanitizers, end to end'
+	@echo 'make check-unit unit tests only          make e2e    end-to-end tests only'
+	@echo 'make lint       both compilers, formatting, style, shell'
+	@echo 'make bench      measure against the peers; results in bench/results'
+	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make clean      remove build/'
+	@echo 'variables       CC=gcc|clang  SAN=1  WERROR=1  V=1'
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
