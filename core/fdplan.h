@@ -72,7 +72,8 @@ enum {
 	X(SUP_CGROUP0, 12)	/* parents of the VM's cgroup (v1: one a controller) */     \
 	X(SUP_PID0, 16)		/* pidfds of the processes: 0 the VMM, 1 + device */        \
 	X(SUP_LOG0, 32)		/* read ends of the log pipes: 0 the VMM, 1 + device */     \
-	X(SUP_NFDS, 48)
+	X(SUP_MEMORY, 48)	/* events of the VM's memory cgroup; may be absent */    \
+	X(SUP_NFDS, 49)
 
 #define FDPLAN_ENUM(name, number) name = number,
 enum fdplan {

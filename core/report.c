@@ -19,6 +19,7 @@ const char *end_reason_name(enum end_reason r)
 		[END_STOPPED] = "stopped",
 		[END_TIMEOUT] = "timeout",
 		[END_SETUP] = "setup",
+		[END_MEMORY] = "memory-limit",
 	};
 
 	return (unsigned)r < END_REASONS ? names[r] : "unknown";

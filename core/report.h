@@ -23,6 +23,7 @@ enum end_reason {
 	END_STOPPED,		/* the client asked, or went away */
 	END_TIMEOUT,		/* --timeout */
 	END_SETUP,		/* the VM could not be built; text says which step */
+	END_MEMORY,		/* the kernel killed a process: the VM's memory limit */
 	END_REASONS
 };
 

@@ -251,6 +251,7 @@ static int v2_make(struct cgroup *cg, int parent, const struct plan *p, const st
 		unlinkat(parent, cg->name, AT_REMOVEDIR);
 		return failed(cg, rc, "set limits", f);
 	}
+	cg->events = openat(leaf, "memory.events", O_RDONLY | O_CLOEXEC);
 	cg->parent[0] = parent;
 	cg->home[0] = -1;
 	cg->n = 1;
@@ -347,6 +348,8 @@ static int v1_make_one(struct cgroup *cg, unsigned which, const char *text,
 	cg->parent[cg->n] = parent;
 	cg->home[cg->n] = v1_home(text, v1_controllers[which]);
 	cg->n++;
+	if (which == 0)
+		cg->events = openat(leaf, "memory.oom_control", O_RDONLY | O_CLOEXEC);
 	rc = v1_limit(cg, which, leaf, p, o);
 	if (rc == 0)
 		rc = write_at(leaf, "tasks", "0");
@@ -411,7 +414,7 @@ int cgroup_make(struct cgroup *cg, const struct plan *p, const struct opened *o,
 	struct statfs fs;
 	int parent;
 
-	*cg = (struct cgroup){ .into = -1 };
+	*cg = (struct cgroup){ .into = -1, .events = -1 };
 	snprintf(cg->name, sizeof(cg->name), "%s", p->config->name);
 	if (!p->cgroup.wanted)
 		return 0;
@@ -450,6 +453,18 @@ int cgroup_leave(struct cgroup *cg)
 		cg->home[i] = -1;
 	}
 	return rc;
+}
+
+bool cgroup_out_of_memory(int events)
+{
+	static const char key[] = "oom_kill ";
+	char text[256] = "";
+	const char *at;
+
+	if (pread(events, text, sizeof(text) - 1, 0) <= 0)
+		return false;
+	at = strstr(text, key);
+	return at != NULL && at[strlen(key)] != '0';
 }
 
 int cgroup_remove(const int *parent, unsigned n, const char *name, int ms)

@@ -22,6 +22,7 @@ struct cgroup {
 	int parent[CGROUP_V1_MAX];	/* O_PATH directories that contain the VM's cgroup */
 	int home[CGROUP_V1_MAX];	/* v1: task lists of where the jailer came from */
 	int into;			/* v2: for CLONE_INTO_CGROUP; else -1 */
+	int events;			/* counts processes killed for want of memory; or -1 */
 	char note[160];			/* what could not be limited, and why; or "" */
 };
 
@@ -46,6 +47,10 @@ int cgroup_remove(const int *parent, unsigned n, const char *name, int ms);
  * in the cgroup it started it in.  The VM's processes may still be dying: tries for @ms
  * milliseconds.  Does nothing when there is none, or when it is not empty. */
 void cgroup_sweep(const char *name, int ms);
+
+/* True when @events (cgroup.events above) says that the kernel has killed a process of this
+ * cgroup because its memory limit was reached. */
+must_check bool cgroup_out_of_memory(int events);
 
 /* Finds the path of @controller ("" for v2) in @text, the contents of /proc/self/cgroup, and
  * copies it to @path.  False when it is not there or too long.  Pure. */

@@ -94,6 +94,7 @@ static int build(struct jailer *j, struct failure *f)
 		return -1;
 	for (unsigned i = 0; i < j->cgroup.n; i++)
 		j->opened.cgroup[i] = j->cgroup.parent[i];
+	j->opened.fd[OBJ_MEMORY_EVENTS][0] = j->cgroup.events;
 	if (spawn_prepare(&j->spawn, f) != 0 || namespaces_enter(&j->plan, f) != 0 ||
 	    rundir_open(&j->opened, &j->plan, f) != 0 || rootfs_enter(f) != 0)
 		return -1;

@@ -45,6 +45,7 @@ static int rank(enum end_reason r)
 	case END_STOPPED:
 	case END_TIMEOUT:
 	case END_SETUP:
+	case END_MEMORY:
 		return 3;
 	}
 	return 0;
@@ -111,6 +112,12 @@ void outcome_order(struct outcome *o, enum end_reason reason)
 	decide(o, reason, -1, 0);
 }
 
+void outcome_memory(struct outcome *o)
+{
+	if (rank(o->reason) == 1)
+		o->reason = END_MEMORY;
+}
+
 void outcome_setup(struct outcome *o, unsigned index)
 {
 	if (o->reason != END_SETUP)
@@ -158,6 +165,11 @@ void outcome_text(const struct outcome *o, const struct plan *p, char *buf, size
 		log_format(buf, size,
 			   "process %s was killed by its policy: system call %s (%ld)", name,
 			   violation_name(o->call), o->call);
+		return;
+	case END_MEMORY:
+		log_format(buf, size,
+			   "process %s died: the VM reached its memory limit of %lu MiB", name,
+			   p->cgroup.memory_max >> 20);
 		return;
 	case END_DEVICE_DIED:
 	case END_VMM_DIED:

@@ -34,6 +34,10 @@ void outcome_violation(struct outcome *o, unsigned index, long call);
 /* The VM has to end: @reason is END_STOPPED or END_TIMEOUT. */
 void outcome_order(struct outcome *o, enum end_reason reason);
 
+/* The kernel has killed processes for want of memory below the VM's limit: a death that has no
+ * other explanation has this one. */
+void outcome_memory(struct outcome *o);
+
 /* Process @index did not become its program: o->failure says why. */
 void outcome_setup(struct outcome *o, unsigned index);
 

@@ -157,6 +157,8 @@ static void plan_supervisor(struct plan *p, const struct plan_caller *who)
 		add(pp, SUP_PID0 + i, OBJ_PID, i);
 	for (unsigned i = 0; i < p->nprocs; i++)
 		add(pp, SUP_LOG0 + i, OBJ_LOG_READ, i);
+	if (p->cgroup.wanted)
+		add(pp, SUP_MEMORY, OBJ_MEMORY_EVENTS, 0);
 }
 
 static void plan_ids(struct plan *p, const struct plan_caller *who)

@@ -54,6 +54,7 @@ enum plan_object {
 	OBJ_RUNPARENT,
 	OBJ_CGROUP,		/* [0 .. PLAN_CGROUP_FDS): those the host has */
 	OBJ_PID,		/* [process] */
+	OBJ_MEMORY_EVENTS,
 	PLAN_OBJECTS
 };
 

@@ -66,6 +66,7 @@ static const char *const object_texts[PLAN_OBJECTS] = {
 	[OBJ_RUNPARENT] = "its parent",
 	[OBJ_CGROUP] = "parent of the cgroup, if the host has it",
 	[OBJ_PID] = "to kill it",
+	[OBJ_MEMORY_EVENTS] = "events of the memory limit, if the host has it",
 };
 
 static const struct number_name namespaces[] = {

@@ -15,6 +15,7 @@
 #include "jailer/supervise.h"
 #include "core/log.h"
 #include "core/report.h"
+#include "jailer/cgroup.h"
 #include "jailer/console.h"
 #include "jailer/dial.h"
 #include "jailer/message.h"
@@ -366,6 +367,8 @@ int supervise(const struct plan *p, const struct spawn *sp, const struct cgroup 
 	handle_ctl(&s);
 	drain(&s);
 	say_undead(&s);
+	if (p->cgroup.wanted && cgroup_out_of_memory(SUP_MEMORY))
+		outcome_memory(&s.outcome);
 	remove_all(p, cg);
 	message_end(SUP_CLIENT, &s.outcome, p);
 	return s.outcome.reason == END_POWEROFF || s.outcome.reason == END_STOPPED ? 0 : 1;

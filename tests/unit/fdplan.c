@@ -87,7 +87,7 @@ Test(fdplan, plans_do_not_overlap)
 	cr_assert(VMM_CALL0 + PLAN_DEVICES <= VMM_KICK0);
 	cr_assert(VMM_KICK0 + PLAN_DEVICES * PLAN_QUEUES <= VMM_VCPU0);
 	cr_assert(VMM_VCPU0 + PLAN_VCPUS <= VMM_NFDS);
-	cr_assert(SUP_LOG0 + 1 + PLAN_DEVICES <= SUP_NFDS);
+	cr_assert(SUP_LOG0 + 1 + PLAN_DEVICES <= SUP_MEMORY);
 }
 
 /* FDSize of /proc/self/status: room in the table, grown in steps. */

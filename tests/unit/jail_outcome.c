@@ -117,6 +117,22 @@ Test(outcome, an_order_is_the_reason_for_all_deaths_after_it)
 	cr_assert_eq(o.reason, END_TIMEOUT);
 }
 
+Test(outcome, the_memory_limit_explains_a_death_but_nothing_else)
+{
+	outcome_memory(&o);
+	cr_assert_eq(o.reason, END_NONE);
+	outcome_death(&o, 1, KILLED);
+	outcome_memory(&o);
+	cr_assert(o.reason == END_MEMORY && o.process == 1);
+}
+
+Test(outcome, a_guest_that_ended_by_itself_did_not_end_by_the_memory_limit)
+{
+	report(END_POWEROFF, 0);
+	outcome_memory(&o);
+	cr_assert_eq(o.reason, END_POWEROFF);
+}
+
 Test(outcome, a_process_that_never_became_its_program_is_a_setup_failure)
 {
 	outcome_death(&o, 1, 127 << 8);
@@ -129,7 +145,7 @@ Test(outcome, a_hostile_vmm_cannot_report_what_only_the_supervisor_knows)
 {
 	static const enum end_reason lies[] = {
 		END_NONE, END_VIOLATION, END_VMM_DIED, END_STOPPED, END_TIMEOUT, END_SETUP,
-		END_REASONS, (enum end_reason)0xffffffff,
+		END_MEMORY, END_REASONS, (enum end_reason)0xffffffff,
 	};
 
 	for (size_t i = 0; i < array_len(lies); i++)

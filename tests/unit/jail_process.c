@@ -110,7 +110,7 @@ static const int vsock_fds[] = {
 static const int supervisor_fds[] = {
 	SUP_CLIENT, SUP_CTL, SUP_SIGNAL, SUP_DIAL, SUP_TIMER, SUP_RUNDIR, SUP_RUNPARENT,
 	SUP_CGROUP0, SUP_CGROUP0 + 1, SUP_PID0, SUP_PID0 + 1, SUP_PID0 + 2, SUP_LOG0,
-	SUP_LOG0 + 1, SUP_LOG0 + 2, -1,
+	SUP_LOG0 + 1, SUP_LOG0 + 2, SUP_MEMORY, -1,
 };
 
 static void check_jail(const struct rig *r)

@@ -88,7 +88,8 @@ static const char golden[] =
 	"    18  SUP_PID0+2       to kill it\n"
 	"    32  SUP_LOG0         log, read end\n"
 	"    33  SUP_LOG0+1       log, read end\n"
-	"    34  SUP_LOG0+2       log, read end\n";
+	"    34  SUP_LOG0+2       log, read end\n"
+	"    48  SUP_MEMORY       events of the memory limit, if the host has it\n";
 
 static struct config c;
 static struct plan p;

@@ -50,6 +50,14 @@ one_writer() {
 	expect 125 "$STATUS" "exit status of the second writer"
 	status_of wait "$pid"
 }
+memory_limit() {
+	# The image's pages in tmpfs are charged to the VM that writes them, and outgrow its limit.
+	make_target
+	reason_of --disk "$DISKS/target" "$ROOTFS" -- dd if=/dev/zero of=/dev/vdb bs=1M oflag=direct
+	expect memory-limit "$REASON" "end reason"
+	expect 125 "$STATUS" "exit status"
+	grep -q 'memory limit of' "$WORK/json.err"
+}
 exits_of() { # MIB: prints "user-exits requests"
 	run --json --disk "$SOURCE,ro" "$ROOTFS" -- \
 		sh -c "dd if=/dev/vdb of=/dev/null bs=4k count=$(($1 * 256)) iflag=direct 2>/dev/null; cut -c1-9 /sys/block/vdb/stat" \
@@ -72,5 +80,6 @@ claim "a read-only disk is refused to the writer and stays as it was" read_only_
 claim "capacity is whole sectors of the file" capacity
 claim "an image's bytes never choose a format" image_magic_stays_raw
 claim "two VMs never write one image" one_writer
+claim "a VM that outgrows its memory limit is told so" memory_limit
 claim "reading 64 MiB causes no user-space exit a request" no_exit_per_request 3>&1
 rm -f "$DISKS/target" "$DISKS/odd" "$DISKS/raw" "$DISKS/shared"
