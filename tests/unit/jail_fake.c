@@ -134,6 +134,16 @@ Test(fake, a_port_nobody_listens_on_is_refused)
 	json_decref(rig_end(&r, "stopped", 0));
 }
 
+/* What a caller sees of it: the lines, harmless, and the count of those it did not read in
+ * time. */
+static bool is_flood(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return strcmp(text, "?[31mflood") == 0 ||
+	       (digits > 0 && strcmp(text + digits, " lines dropped") == 0);
+}
+
 Test(fake, a_flood_of_lines_reaches_the_caller_as_a_trickle)
 {
 	struct timespec from, to;
@@ -145,7 +155,7 @@ Test(fake, a_flood_of_lines_reaches_the_caller_as_a_trickle)
 	start("flood");
 	do {
 		e = rig_expect(&r, "log");
-		cr_assert_str_eq(rig_word(e, "text"), "?[31mflood");
+		cr_assert(is_flood(rig_word(e, "text")), "%s", rig_word(e, "text"));
 		json_decref(e);
 		lines++;
 		clock_gettime(CLOCK_MONOTONIC, &to);
