@@ -13,6 +13,7 @@
  * main thread opens files.  Rootless that is not possible: the network has to belong to the
  * user namespace, and only a process of one thread may enter one. */
 #include "jailer/namespaces.h"
+#include "core/aside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,6 +79,8 @@ int namespaces_start(const struct plan *p, struct failure *f)
 	if (rc != 0)
 		return fail(f, rc, NULL, "start a thread");
 	network.started = p->root;
+	if (p->root)
+		step_aside();
 	return 0;
 }
 

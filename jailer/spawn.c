@@ -16,6 +16,7 @@
  *   → limits → coarse filter (allows one exec, of one descriptor) → exec.
  * A step that fails ends the child, and with it the VM. */
 #include "jailer/spawn.h"
+#include "core/aside.h"
 #include "core/seal.h"
 #include "jailer/capabilities.h"
 #include "jailer/landlock.h"
@@ -249,6 +250,8 @@ int spawn_all(struct spawn *s, struct failure *f)
 	for (unsigned i = 0; i < s->plan->nprocs; i++) {
 		if (start(s, i, f) != 0)
 			return -1;
+		if (i == 0)	/* the VMM has the longest way to go */
+			step_aside();
 		violation_pump();
 	}
 	return 0;

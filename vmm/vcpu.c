@@ -10,6 +10,7 @@
  * or in the guest.  What does come out is counted, so that tests can hold us to that. */
 #include "vmm/vcpu.h"
 
+#include "core/aside.h"
 #include "core/fdplan.h"
 #include "core/log.h"
 #include "core/seal.h"
@@ -148,6 +149,8 @@ int vcpus_start(struct vcpu vcpu[], uint32_t n)
 		rc = -pthread_attr_setstacksize(&attr, STACK_BYTES);
 	for (uint32_t i = 0; i < n && rc == 0; i++)
 		rc = start_thread(&vcpu[i], &attr);
+	if (rc == 0)
+		step_aside();
 	pthread_attr_destroy(&attr);
 	return rc;
 }
