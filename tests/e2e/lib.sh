@@ -118,3 +118,14 @@ nothing_left() {
 	echo "$left" >&2
 	return 1
 }
+
+# refused PATTERN ARGS-OF-RUN...: immure refuses with status 125 and a message, leaving nothing.
+refused() { # PATTERN ARGS-OF-RUN...
+	local pattern=$1
+	shift
+	status_of timeout 400 "$IMMURE" run "$@" > "$WORK/bad.out" 2> "$WORK/bad.err"
+	cat "$WORK/bad.err"
+	expect 125 "$STATUS" "exit status"
+	grep -qiE -- "$pattern" "$WORK/bad.err" || { echo "no '$pattern' in the error"; return 1; }
+	nothing_left
+}

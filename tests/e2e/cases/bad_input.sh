@@ -3,21 +3,63 @@
 
 KDIR=$IMMURE_CACHE/kernels/$GUEST
 
-refused() { # PATTERN ARGS-OF-RUN...
-	local pattern=$1
-	shift
-	status_of timeout 400 "$IMMURE" run "$@" > "$WORK/bad.out" 2> "$WORK/bad.err"
-	cat "$WORK/bad.err"
-	expect 125 "$STATUS" "exit status"
-	grep -qiE -- "$pattern" "$WORK/bad.err" || { echo "no '$pattern' in the error"; return 1; }
-	nothing_left
-}
 kernel_refused() { # PATTERN COMMAND-THAT-MAKES $WORK/k/vmlinux WORSE
 	rm -rf "$WORK/k"
 	cp -r "$KDIR" "$WORK/k"
 	(cd "$WORK/k" && eval "$2")
 	refused "$1" --kernel "$WORK/k" -m 128M "$ROOTFS" -- true
 }
+image_refused() { # PATTERN IMAGE COMMAND-THAT-MAKES-IT-WORSE
+	cp "$BUILD/e2e/$2" "$WORK/bad.image"
+	(cd "$WORK" && eval "$3")
+	refused "$1" --kernel "$GUEST" --boot-timeout 5m -m 128M "$WORK/bad.image" -- true
+	rm -f "$WORK/bad.image"
+}
+long_words() { head -c "$1" /dev/zero | tr '\0' a; }
+config_refused() { # PATTERN CONFIGURATION: straight to the jailer, as another client would
+	local status=0
+	printf '%s' "$2" > "$WORK/config"
+	"$BUILD/bin/immure-jailer" --config-fd 3 --client-fd 4 3< "$WORK/config" 4> "$WORK/client" \
+		2> "$WORK/bad.err" || status=$?
+	cat "$WORK/client" "$WORK/bad.err"
+	expect 125 "$status" "exit status"
+	nothing_left
+}
+a_vm() { [ -n "$(pids jailer)" ]; }
+# Somebody dies while the VM is being built, boots, or runs: a few milliseconds to a few seconds.
+some_moment() { sleep "$((RANDOM % $1)).$(printf %03d $((RANDOM % 1000)))"; }
+killed_at_any_moment() { # ROUNDS
+	local pid victim who
+	for _ in $(seq "$1"); do
+		start "$ROOTFS" -- sleep 1000 > "$WORK/any.out" 2> "$WORK/any.err" &
+		pid=$!
+		wait_for 60 a_vm
+		some_moment 4
+		read -r victim who < <(for p in jailer vmm blk vsock; do pids $p | sed "s/$/ $p/"; done | shuf -n 1)
+		echo "killing $who"
+		kill -KILL "$victim" || true
+		status_of wait $pid
+		cat "$WORK/any.err"
+		expect 125 "$STATUS" "exit status after $who was killed"
+		[ -s "$WORK/any.err" ]
+		nothing_left
+	done
+}
+client_killed_at_any_moment() { # ROUNDS
+	local pid
+	for _ in $(seq "$1"); do
+		start "$ROOTFS" -- sleep 1000 > "$WORK/any.out" 2>&1 &
+		pid=$!
+		some_moment 3
+		kill -KILL $pid
+		status_of wait $pid
+		wait_for 15 no_process
+	done
+	# The next run sweeps what a client that was killed could not remove.
+	guest true
+	nothing_left
+}
+no_process() { [ -z "$(pids jailer)$(pids vmm)$(pids blk)$(pids vsock)" ]; }
 device_missing_kvm() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to hide /dev/kvm"
 	unshare -m sh -c "mount --bind /dev/null /dev/kvm && exec $IMMURE run --kernel $GUEST -m 128M $ROOTFS -- true" \
@@ -57,3 +99,19 @@ claim "initramfs larger than memory" kernel_refused 'initramfs|initrd' 'truncate
 claim "initramfs truncated" kernel_refused 'panic|guest' 'truncate -s 4096 initramfs'
 claim "no KVM" device_missing_kvm
 claim "a guest that never says hello" no_hello
+claim "kernel larger than memory" refused 'kernel|memory|fit' --kernel "$GUEST" -m 16M "$ROOTFS" -- true
+claim "kernel cut in the middle of a segment" kernel_refused 'kernel' 'truncate -s 8M vmlinux'
+claim "command line too long" refused 'command line|append' --kernel "$GUEST" --append "$(long_words 5000)" "$ROOTFS" -- true
+claim "environment larger than the guest takes" refused 'environment|argument|too (large|long|big)' \
+	--kernel "$GUEST" -e "K=$(long_words 100000)" -e "L=$(long_words 100000)" -e "M=$(long_words 100000)" \
+	"$ROOTFS" -- true
+claim "more memory than the host has" refused 'memory' --kernel "$GUEST" -m 100T "$ROOTFS" -- true
+claim "root image truncated" image_refused 'root|mount|image' root.erofs 'truncate -s 8192 bad.image'
+claim "root image with a superblock and nothing else" image_refused 'root|mount|image' root.ext4 \
+	'dd if=/dev/urandom of=bad.image bs=4096 seek=1 count=8191 conv=notrunc status=none'
+claim "configuration empty" config_refused . ''
+claim "configuration truncated" config_refused . '{ "name": "x", "kern'
+claim "configuration with an unknown word" config_refused . '{ "name": "x", "kernel": "/k", "surprise": 1 }'
+claim "configuration oversized" config_refused . "{ \"name\": \"$(long_words 100000)\" }"
+claim "any process killed at any moment" killed_at_any_moment 12
+claim "the client killed at any moment" client_killed_at_any_moment 6
