@@ -53,20 +53,6 @@ static const struct need needs[] = {
 	NEED(KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1, "5.10"),
 };
 
-int kvm_call(int fd, unsigned long request, unsigned long arg, const char *name)
-{
-	int rc;
-
-	do
-		rc = ioctl(fd, request, arg);
-	while (rc < 0 && errno == EINTR);
-	if (rc >= 0)
-		return rc;
-	rc = -errno;
-	log_errno(-rc, "%s", name);
-	return rc;
-}
-
 static int check_need(const struct need *n)
 {
 	int have = ioctl(VMM_KVM, KVM_CHECK_EXTENSION, n->capability);

@@ -6,6 +6,7 @@ static int fake_ioctl(int fd, unsigned long request, ...);
 #include <sys/ioctl.h>
 #define ioctl fake_ioctl
 #include "vmm/kvm.c"
+#include "vmm/kvm_call.c"
 #undef ioctl
 
 #include "core/fdplan.c"
