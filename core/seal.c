@@ -12,6 +12,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+const struct seal_filter *policy_pick(const struct seal_policy *p, unsigned int when)
+{
+	unsigned int index = 0, weight = 1;
+
+	for (unsigned int word = 1; word <= p->when; word <<= 1) {
+		if ((p->when & word) == 0)
+			continue;
+		index += (when & word) != 0 ? weight : 0;
+		weight <<= 1;
+	}
+	return &p->variant[index];
+}
+
 int seal(const struct seal_filter *f)
 {
 	struct sock_fprog prog = {

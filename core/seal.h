@@ -10,20 +10,44 @@
 #include <linux/filter.h>
 
 struct seal_filter {
-	const char *name;			/* "blk", "vmm-vcpu", ... */
+	const char *name;			/* "vsock", "blk+writable", ... */
 	unsigned short len;			/* instructions */
 	const struct sock_filter *insns;
 };
 
+/* What a configuration has.  `when console` on a line of a policy file leaves the rule out of
+ * the filters for configurations without. */
+#define WHEN_WORDS(X)                                                                   \
+	X(WHEN_WRITABLE, writable, 0)	/* the disk */                                  \
+	X(WHEN_CONSOLE, console, 1)	/* a debug console */                           \
+	X(WHEN_INITRAMFS, initramfs, 2)                                                 \
+	X(WHEN_DEVICES, devices, 3)	/* at least one */                              \
+	X(WHEN_VSOCK, vsock, 4)                                                         \
+	X(WHEN_RUNDIR, rundir, 5)	/* a run directory */                           \
+	X(WHEN_CGROUP, cgroup, 6)
+
+#define WHEN_ENUM(name, word, bit) name = 1 << bit,
+enum when { WHEN_WORDS(WHEN_ENUM) };
+#undef WHEN_ENUM
+
+/* A policy that depends on the configuration: one filter for each subset of @when, in counting
+ * order. */
+struct seal_policy {
+	unsigned int when;			/* enum when, those the file uses */
+	const struct seal_filter *variant;
+};
+
 /* Generated, one per policy file: build/policy/NAME.c defines policy_NAME ('-' becomes '_'). */
-extern const struct seal_filter policy_blk;
-extern const struct seal_filter policy_blk_ro;
+extern const struct seal_policy policy_blk;
+extern const struct seal_policy policy_vmm_main;
+extern const struct seal_policy policy_vmm_vcpu;
+extern const struct seal_policy policy_supervisor;
 extern const struct seal_filter policy_vsock;
-extern const struct seal_filter policy_vmm_main;
-extern const struct seal_filter policy_vmm_vcpu;
 extern const struct seal_filter policy_jail;
 extern const struct seal_filter policy_jailer;
-extern const struct seal_filter policy_supervisor;
+
+/* The filter for a configuration that has @when; words that @p does not use change nothing. */
+const struct seal_filter *policy_pick(const struct seal_policy *p, unsigned int when);
 
 /* Puts @f on the calling thread (not on others), for ever, and sets no_new_privs; the process is
  * not dumpable afterwards.  Returns 0 or

@@ -6,6 +6,7 @@
  * slot i: the disks in the order of the configuration, then vsock. */
 #include "jailer/plan.h"
 #include "core/guestmem.h"
+#include "core/seal.h"
 
 #include <sched.h>
 
@@ -211,6 +212,19 @@ void plan_make(struct plan *p, const struct config *c, const struct plan_caller 
 	plan_ids(p, who);
 	plan_cgroup(p);
 	plan_supervisor(p, who);
+}
+
+unsigned plan_when(const struct plan *p, const struct plan_process *pp)
+{
+	const struct config *c = p->config;
+	bool writable = pp->program == PROGRAM_BLK && !c->disk[pp->device].readonly;
+
+	return (writable ? WHEN_WRITABLE : 0u) | (c->console ? WHEN_CONSOLE : 0u) |
+	       (c->initrd != NULL ? WHEN_INITRAMFS : 0u) |
+	       (config_devices(c) != 0 ? WHEN_DEVICES : 0u) |
+	       (c->vsock_path != NULL ? WHEN_VSOCK : 0u) |
+	       (c->run_dir != NULL ? WHEN_RUNDIR : 0u) |
+	       (p->cgroup.wanted ? WHEN_CGROUP : 0u);
 }
 
 const char *plan_program_name(enum plan_program program)

@@ -115,6 +115,9 @@ struct plan_caller {
 /* Fills @p; @c outlives it.  Cannot fail: config_parse() has seen to that. */
 void plan_make(struct plan *p, const struct config *c, const struct plan_caller *who);
 
+/* What the filters of @pp depend on: enum when (core/seal.h). */
+unsigned plan_when(const struct plan *p, const struct plan_process *pp);
+
 /* Which program file serves @program: "immure-vmm", ...; NULL for the supervisor. */
 const char *plan_program_name(enum plan_program program);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plan_print.c: the plan for people, and for machines. */
 #include "jailer/plan.h"
+#include "core/seal.h"
 
 #include <jansson.h>
 #include <sched.h>
@@ -27,14 +28,24 @@ static const struct number_name supervisor_fds[] = { SUPERVISOR_FDS(NUMBER_NAME)
 static const struct {
 	const struct number_name *fds;
 	size_t n;
-	const char *filters;
+	const char *coarse;
+	struct {
+		const char *name;
+		unsigned when;		/* the words that lines of its policy use */
+	} policy[2];
 } programs[PROGRAMS] = {
-	[PROGRAM_VMM] = { vmm_fds, array_len(vmm_fds), "jail, vmm-main, vmm-vcpu" },
-	[PROGRAM_BLK] = { blk_fds, array_len(blk_fds), "jail, blk" },
-	[PROGRAM_VSOCK] = { vsock_fds, array_len(vsock_fds), "jail, vsock" },
-	[PROGRAM_SUPERVISOR] = { supervisor_fds, array_len(supervisor_fds),
-				 "jailer, supervisor" },
+	[PROGRAM_VMM] = { vmm_fds, array_len(vmm_fds), "jail",
+			  { { "vmm-main", WHEN_INITRAMFS | WHEN_DEVICES },
+			    { "vmm-vcpu", WHEN_CONSOLE | WHEN_DEVICES } } },
+	[PROGRAM_BLK] = { blk_fds, array_len(blk_fds), "jail", { { "blk", WHEN_WRITABLE } } },
+	[PROGRAM_VSOCK] = { vsock_fds, array_len(vsock_fds), "jail", { { "vsock", 0 } } },
+	[PROGRAM_SUPERVISOR] = { supervisor_fds, array_len(supervisor_fds), "jailer",
+				 { { "supervisor", WHEN_CONSOLE | WHEN_VSOCK | WHEN_RUNDIR |
+						   WHEN_CGROUP } } },
 };
+
+#define WHEN_NAME(name, word, bit) { name, "+" #word },
+static const struct number_name whens[] = { WHEN_WORDS(WHEN_NAME) };
 
 static const char *const object_texts[PLAN_OBJECTS] = {
 	[OBJ_LOG_WRITE] = "log, write end",
@@ -95,12 +106,25 @@ const char *plan_fd_name(enum plan_program program, unsigned number, char *buf, 
 	return buf;
 }
 
-/* The policy a block device process really gets. */
-static const char *filters(const struct plan *p, const struct plan_process *pp)
+/* The filters of @pp by name: "jail, blk+writable". */
+static const char *filters(const struct plan *p, const struct plan_process *pp, char *buf,
+			   size_t size)
 {
-	if (pp->program == PROGRAM_BLK && p->config->disk[pp->device].readonly)
-		return "jail, blk-ro";
-	return programs[pp->program].filters;
+	unsigned have = plan_when(p, pp);
+	size_t at = (size_t)snprintf(buf, size, "%s", programs[pp->program].coarse);
+
+	for (size_t i = 0; i < array_len(programs[0].policy); i++) {
+		const char *name = programs[pp->program].policy[i].name;
+		unsigned when = programs[pp->program].policy[i].when & have;
+
+		if (name != NULL)
+			at += (size_t)snprintf(buf + at, size - at, ", %s", name);
+		for (size_t w = 0; w < array_len(whens); w++)
+			if ((when & whens[w].number) != 0)
+				at += (size_t)snprintf(buf + at, size - at, "%s",
+						       whens[w].name);
+	}
+	return buf;
 }
 
 static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, size_t size)
@@ -138,7 +162,7 @@ static void print_process(FILE *out, const struct plan *p, const struct plan_pro
 	fprintf(out, "\nprocess %s: %s, uid %u, gid %u\n", pp->name,
 		pp->program == PROGRAM_SUPERVISOR ? "what the jailer becomes"
 			: plan_program_name(pp->program), pp->uid, pp->gid);
-	fprintf(out, "  filters: %s\n", filters(p, pp));
+	fprintf(out, "  filters: %s\n", filters(p, pp, text, sizeof(text)));
 	fprintf(out, "  limits: %llu descriptors, %llu tasks, file size %s, no core dump, "
 		"no locked memory\n", (unsigned long long)pp->limits.nofile,
 		(unsigned long long)pp->limits.nproc, fsize);
@@ -200,7 +224,7 @@ static json_t *json_process(const struct plan *p, const struct plan_process *pp)
 {
 	const char *program = plan_program_name(pp->program);
 	json_t *fds = json_array(), *born = json_array();
-	char name[32], text[5000];
+	char name[32], list[128], text[5000];
 
 	for (unsigned i = 0; i < pp->nfds; i++) {
 		const struct plan_fd *fd = &pp->fd[i];
@@ -216,7 +240,7 @@ static json_t *json_process(const struct plan *p, const struct plan_process *pp)
 			 "s:o}", "name", pp->name, "program",
 			 program != NULL ? program : "immure-jailer",
 			 "uid", (json_int_t)pp->uid, "gid", (json_int_t)pp->gid,
-			 "filters", filters(p, pp), "limits",
+			 "filters", filters(p, pp, list, sizeof(list)), "limits",
 			 "nofile", (json_int_t)pp->limits.nofile,
 			 "nproc", (json_int_t)pp->limits.nproc, "fsize",
 			 json_fsize(pp->limits.fsize),

@@ -115,6 +115,6 @@ int supervise_seal(struct opened *o, const struct spawn *s, struct failure *f)
 	if (rc == 0)
 		rc = limits_apply(&s->plan->supervisor.limits, 0);
 	if (rc == 0)
-		rc = seal(&policy_supervisor);
+		rc = seal(policy_pick(&policy_supervisor, plan_when(s->plan, &s->plan->supervisor)));
 	return rc == 0 ? 0 : fail(f, -rc, "run `immure doctor`", "seal the supervisor");
 }

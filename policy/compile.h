@@ -16,6 +16,8 @@ enum {
 	POLICY_CONDS = 6,	/* a system call has six arguments */
 	POLICY_FD_END = 4096,	/* `fd >= X` means X..4095: no plan reaches further */
 	POLICY_SYSCALLS = 512,	/* x86-64 numbers end well below this */
+	POLICY_WORDS = 7,	/* in core/seal.h */
+	POLICY_NAME = 64,	/* of a variant, with its NUL: "supervisor+console+vsock" */
 };
 
 enum policy_op {
@@ -35,6 +37,7 @@ struct policy_cond {
 struct policy_rule {
 	int nr;			/* x86-64 number */
 	unsigned int line;
+	unsigned int when;	/* WHEN_ bits: only in configurations that have all of these */
 	unsigned int nconds;
 	struct policy_cond cond[POLICY_CONDS];
 	char name[32];
@@ -43,6 +46,7 @@ struct policy_rule {
 
 /* Lines with the same name are alternatives. */
 struct policy {
+	unsigned int when;	/* words that lines of the file use: a variant per subset */
 	size_t nrules;
 	struct policy_rule rule[POLICY_RULES];
 	char error[320];	/* "file:line: what", when policy_parse() failed */
@@ -50,6 +54,18 @@ struct policy {
 
 /* Reads @f, called @file in messages.  False: see @p->error. */
 bool policy_parse(struct policy *p, FILE *f, const char *file);
+
+/* The next subset of @all after @when, in counting order; 0 after the last. */
+static inline unsigned int policy_next(unsigned int all, unsigned int when)
+{
+	return (when - all) & all;
+}
+
+/* What is left of @p in a configuration that has the words @when and no others. */
+void policy_variant(struct policy *out, const struct policy *p, unsigned int when);
+
+/* "blk+writable", for file "blk".  Writes at most POLICY_NAME bytes, returns @out. */
+const char *policy_variant_name(char *out, const char *file, unsigned int when);
 
 /* Does @p allow call @nr with @args?  The meaning of the format, which every filter is
  * compared with. */
@@ -70,6 +86,12 @@ const char *policy_syscall_name(int nr);
 
 /* Which argument of @syscall is called @name ("fd", "cmd", "arg3", ...), or -1. */
 int policy_arg(const char *syscall, const char *name);
+
+/* The WHEN_ bit of the word @name, or 0. */
+unsigned int policy_word(const char *name);
+
+/* The word of the WHEN_ bit @bit. */
+const char *policy_word_name(unsigned int bit);
 
 /* The value of a constant or of a descriptor in a plan.  False: no such name. */
 bool policy_constant(const char *name, uint64_t *out);

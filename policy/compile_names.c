@@ -8,6 +8,7 @@
 #include "policy/compile.h"
 
 #include "core/fdplan.h"
+#include "core/seal.h"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -68,6 +69,18 @@ static const struct {
 	int arg;
 } arg_names[] = {
 	{ "ioctl", "cmd", 1 },		{ "fcntl", "cmd", 1 },
+	{ "read", "len", 2 },		{ "write", "len", 2 },
+	{ "pread64", "len", 2 },	{ "getdents64", "len", 2 },
+	{ "sendto", "len", 2 },		{ "recvfrom", "len", 2 },
+	{ "sendto", "addr", 4 },	{ "recvfrom", "addr", 4 },
+	{ "accept4", "addr", 1 },	{ "connect", "addrlen", 2 },
+	{ "lseek", "offset", 1 },	{ "exit_group", "status", 0 },
+	{ "ppoll", "sigmask", 3 },	{ "epoll_pwait", "sigmask", 4 },
+	{ "preadv", "high", 4 },	{ "preadv2", "high", 4 },
+	{ "pwritev2", "high", 4 },	{ "timerfd_settime", "old", 3 },
+	{ "wait4", "usage", 3 },	{ "ptrace", "addr", 2 },
+	{ "ptrace", "data", 3 },	{ "poll", "timeout", 2 },
+	{ "pidfd_send_signal", "info", 2 },	{ "pidfd_send_signal", "flags", 3 },
 	{ "preadv2", "flags", 5 },	{ "pwritev2", "flags", 5 },
 	{ "fallocate", "mode", 1 },	{ "sync_file_range", "flags", 3 },
 	{ "lseek", "whence", 2 },	{ "dup2", "newfd", 1 },
@@ -143,7 +156,7 @@ static const struct number constants[] = {
 	CONSTANT(MADV_REMOVE),
 	CONSTANT(F_GETFD), CONSTANT(F_SETFD), CONSTANT(F_GETFL), CONSTANT(F_SETFL),
 	CONSTANT(F_DUPFD_CLOEXEC), CONSTANT(F_ADD_SEALS), CONSTANT(F_GET_SEALS),
-	CONSTANT(FD_CLOEXEC), CONSTANT(O_NONBLOCK), CONSTANT(O_CLOEXEC),
+	CONSTANT(SEEK_SET), CONSTANT(FD_CLOEXEC), CONSTANT(O_NONBLOCK), CONSTANT(O_CLOEXEC),
 	CONSTANT(O_RDONLY), CONSTANT(O_WRONLY), CONSTANT(O_RDWR), CONSTANT(O_DIRECTORY),
 	CONSTANT(O_PATH), CONSTANT(O_NOFOLLOW),
 	CONSTANT(AT_EMPTY_PATH), CONSTANT(AT_FDCWD), CONSTANT(AT_REMOVEDIR),
@@ -156,7 +169,7 @@ static const struct number constants[] = {
 	CONSTANT(WNOHANG), CONSTANT(WEXITED), CONSTANT(WNOWAIT), CONSTANT(P_ALL),
 	CONSTANT(P_PID), CONSTANT(P_PIDFD), CONSTANT(__WALL), CONSTANT(__WNOTHREAD),
 	CONSTANT(PR_SET_NO_NEW_PRIVS), CONSTANT(PR_SET_SECCOMP), CONSTANT(PR_SET_NAME),
-	CONSTANT(PR_SET_VMA), CONSTANT(PR_SET_DUMPABLE), CONSTANT(PR_SET_PDEATHSIG),
+	CONSTANT(PR_SET_VMA), CONSTANT(PR_CAP_AMBIENT), CONSTANT(PR_SET_DUMPABLE), CONSTANT(PR_SET_PDEATHSIG),
 	CONSTANT(PR_CAPBSET_READ),
 	CONSTANT(SECCOMP_SET_MODE_FILTER), CONSTANT(SECCOMP_FILTER_FLAG_TSYNC),
 	CONSTANT(SIG_BLOCK), CONSTANT(SIG_UNBLOCK), CONSTANT(SIG_SETMASK),
@@ -232,6 +245,34 @@ int policy_arg(const char *syscall, const char *name)
 			return 0;
 	}
 	return -1;
+}
+
+static const struct {
+	const char *name;
+	unsigned int bit;
+} words[] = {
+#define WORD_ENTRY(name, word, bit) { #word, name },
+	WHEN_WORDS(WORD_ENTRY)
+};
+
+_Static_assert(sizeof(words) / sizeof(words[0]) == POLICY_WORDS, "see compile.h");
+
+unsigned int policy_word(const char *name)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(words[i].name, name) == 0)
+			return words[i].bit;
+	}
+	return 0;
+}
+
+const char *policy_word_name(unsigned int bit)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (words[i].bit == bit)
+			return words[i].name;
+	}
+	return "?";
 }
 
 bool policy_constant(const char *name, uint64_t *out)

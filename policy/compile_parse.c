@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compile_parse.c: reads a policy file, strictly.
  *
- *   rule   = name [ cond { "&&" cond } ] "#" reason
- *   cond   = arg [ "&" values ] ( "==" | ">=" ) values
+ *   rule   = name [ cond { "&&" cond } ] [ "when" word { "&&" word } ] "#" reason
+ *   cond   = arg [ "&" values ] ( "==" | ">=" | "<" ) values
  *   values = value { "|" value }
  *
  * The file is ours, so there is nobody to defend against but ourselves: a name that does not
@@ -143,6 +143,18 @@ static void keep_text(struct policy_cond *c, const char *from, const char *to)
 	c->text[n] = '\0';
 }
 
+/* `len < 512`: no bit from the ninth on, which is one masked comparison. */
+static bool limit_mask(struct parser *s, struct policy_cond *c, bool masked)
+{
+	if (masked)
+		return fail(s, "a mask goes with '=='");
+	if (c->value == 0 || (c->value & (c->value - 1)) != 0)
+		return fail(s, "'<' takes a power of two");
+	c->mask = ~(c->value - 1);
+	c->value = 0;
+	return true;
+}
+
 /* The argument's name is the current token; the token behind the condition is current
  * afterwards. */
 static bool parse_cond(struct parser *s, struct policy_rule *r)
@@ -150,7 +162,7 @@ static bool parse_cond(struct parser *s, struct policy_rule *r)
 	struct policy_cond c = { .op = POLICY_EQ, .mask = UINT64_MAX };
 	const char *from = s->at - strlen(s->token);
 	int arg = policy_arg(r->name, s->token);
-	bool is_fd = token_is(s, "fd"), masked;
+	bool is_fd = token_is(s, "fd") || token_is(s, "target"), masked, below;
 
 	if (arg < 0)
 		return fail(s, "%s has no argument '%s'", r->name, s->token);
@@ -162,14 +174,16 @@ static bool parse_cond(struct parser *s, struct policy_rule *r)
 	masked = token_is(s, "&");
 	if (masked && !parse_values(s, &c.mask))
 		return false;
+	below = token_is(s, "<");
 	if (token_is(s, ">=")) {
 		if (!is_fd)
-			return fail(s, "'>=' is for 'fd' only");
+			return fail(s, "'>=' is for 'fd' and 'target' only");
 		c.op = POLICY_FROM;
-	} else if (!token_is(s, "==")) {
-		return fail(s, "expected '==' or '>=', not '%s'", s->token);
+	} else if (!token_is(s, "==") && !below) {
+		return fail(s, "expected '==', '>=' or '<', not '%s'", s->token);
 	}
-	if (!parse_values(s, &c.value) || !check_cond(s, r, &c, masked))
+	if (!parse_values(s, &c.value) || (below && !limit_mask(s, &c, masked)) ||
+	    !check_cond(s, r, &c, masked))
 		return false;
 	keep_text(&c, from, s->at - strlen(s->token));
 	r->cond[r->nconds++] = c;
@@ -200,7 +214,7 @@ static bool implies(const struct policy_cond *tight, const struct policy_cond *c
 
 static bool covers(const struct policy_rule *coarse, const struct policy_rule *tight)
 {
-	if (coarse->nr != tight->nr)
+	if (coarse->nr != tight->nr || (coarse->when & ~tight->when) != 0)
 		return false;
 	for (unsigned int i = 0; i < coarse->nconds; i++) {
 		bool implied = false;
@@ -226,7 +240,28 @@ static bool append_rule(struct parser *s, const struct policy_rule *r)
 	if (p->nrules == POLICY_RULES)
 		return fail(s, "more than %d rules", POLICY_RULES);
 	p->rule[p->nrules++] = *r;
+	p->when |= r->when;
 	return true;
+}
+
+/* "when console && vsock": the first of them is current. */
+static bool parse_when(struct parser *s, struct policy_rule *r)
+{
+	do {
+		unsigned int word;
+
+		if (!next(s))
+			return false;
+		word = policy_word(s->token);
+		if (word == 0)
+			return fail(s, "'%s' is not a word for configurations", s->token);
+		if ((r->when & word) != 0)
+			return fail(s, "'%s' is there twice", s->token);
+		r->when |= word;
+		if (!next(s))
+			return false;
+	} while (token_is(s, "&&"));
+	return s->token[0] == '\0' || fail(s, "expected '&&' or '#', not '%s'", s->token);
 }
 
 static bool parse_rule(struct parser *s, const char *reason)
@@ -242,7 +277,7 @@ static bool parse_rule(struct parser *s, const char *reason)
 		return fail(s, "a word is too long");
 	if (!next(s))
 		return false;
-	for (bool first = true; s->token[0] != '\0'; first = false) {
+	for (bool first = true; s->token[0] != '\0' && !token_is(s, "when"); first = false) {
 		if (!first && !token_is(s, "&&"))
 			return fail(s, "expected '&&' or '#', not '%s'", s->token);
 		if (!first && !next(s))
@@ -250,6 +285,8 @@ static bool parse_rule(struct parser *s, const char *reason)
 		if (!parse_cond(s, &r))
 			return false;
 	}
+	if (token_is(s, "when") && !parse_when(s, &r))
+		return false;
 	if ((size_t)snprintf(r.reason, sizeof(r.reason), "%s", reason) >= sizeof(r.reason))
 		return fail(s, "the reason is longer than %zu characters",
 			    sizeof(r.reason) - 1);
@@ -294,6 +331,27 @@ bool policy_parse(struct policy *p, FILE *f, const char *file)
 	if (p->nrules == 0)
 		return fail(&s, "no rules");
 	return true;
+}
+
+void policy_variant(struct policy *out, const struct policy *p, unsigned int when)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < p->nrules; i++) {
+		if ((p->rule[i].when & ~when) == 0)
+			out->rule[out->nrules++] = p->rule[i];
+	}
+}
+
+const char *policy_variant_name(char *out, const char *file, unsigned int when)
+{
+	int len = snprintf(out, POLICY_NAME, "%s", file);
+
+	for (unsigned int bit = 1; bit <= when && len < POLICY_NAME; bit <<= 1) {
+		if ((when & bit) != 0)
+			len += snprintf(out + len, (size_t)(POLICY_NAME - len), "+%s",
+					policy_word_name(bit));
+	}
+	return out;
 }
 
 static bool cond_holds(const struct policy_cond *c, uint64_t arg)

@@ -85,9 +85,11 @@ static int build(struct vmm *v)
 }
 
 /* Should: put a filter on the last thread, this one.  Mustn't: have looked at an image yet. */
-static int seal_self(void)
+static int seal_self(const struct vmm *v)
 {
-	int rc = seal(&policy_vmm_main);
+	unsigned when = (v->config.initrd_size != 0 ? WHEN_INITRAMFS : 0u) |
+			(v->config.ndevices != 0 ? WHEN_DEVICES : 0u);
+	int rc = seal(policy_pick(&policy_vmm_main, when));
 
 	if (rc < 0)
 		log_errno(-rc, "sealing the main thread");
@@ -120,7 +122,7 @@ int main(void)
 {
 	static struct vmm vmm;	/* the one instance of everything */
 
-	if (claim(&vmm) < 0 || map_memory(&vmm) < 0 || build(&vmm) < 0 || seal_self() < 0) {
+	if (claim(&vmm) < 0 || map_memory(&vmm) < 0 || build(&vmm) < 0 || seal_self(&vmm) < 0) {
 		control_not_built();
 		return 1;
 	}

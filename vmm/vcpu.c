@@ -119,12 +119,20 @@ static void hand_over(struct gate *gate)
 		futex_wait(&gate->open, 1, NULL);
 }
 
+static int seal_self(const struct machine *m)
+{
+	unsigned when = (m->has_console ? WHEN_CONSOLE : 0u) |
+			(m->ndevices != 0 ? WHEN_DEVICES : 0u);
+
+	return seal(policy_pick(&policy_vmm_vcpu, when));
+}
+
 static void *thread(void *arg)
 {
 	struct vcpu *v = arg;
 	int rc = v->index == 0 ? cpuid_ask() : 0;
 
-	arrive(v->gate, rc < 0 ? rc : seal(&policy_vmm_vcpu));
+	arrive(v->gate, rc < 0 ? rc : seal_self(v->machine));
 	while (!end_reached(&v->machine->end))
 		run_guest(v);
 	hand_over(v->gate);

@@ -84,11 +84,16 @@ static struct shared {
 	struct attempt attempt[ATTEMPTS];
 } *shared;
 
-static const struct seal_filter *const filters[] = {
+/* One of the two: a policy with words has a filter for each configuration. */
+static const struct {
+	const char *file;
+	const struct seal_filter *only;
+	const struct seal_policy *each;
+} filters[] = {
 #include "policies.h"
 };
 
-static struct policy policy;
+static struct policy whole, policy;	/* the file; its variant under test */
 static const char *name;	/* of the policy under test */
 static unsigned int failures;
 
@@ -320,31 +325,48 @@ static void probe_rule(const struct seal_filter *f, const struct policy_rule *r)
 	report(outcomes_right(&passed) && shared->attempt[0].outcome == PASSED, what);
 }
 
-static void probe_policy(const char *file)
+static void probe_variant(const struct seal_filter *f, const char *file, unsigned int when)
 {
-	const struct seal_filter *f = NULL;
-	const char *base = strrchr(file, '/');
-	FILE *in = fopen(file, "re");
+	char expected[POLICY_NAME];
 
-	base = base ? base + 1 : file;
-	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
-		size_t len = strlen(filters[i]->name);
-
-		if (strncmp(filters[i]->name, base, len) == 0 &&
-		    strcmp(base + len, ".policy") == 0)
-			f = filters[i];
-	}
-	if (!in || !f)
-		bail(file);
 	name = f->name;
-	if (!policy_parse(&policy, in, file))
-		bail(policy.error);
-	fclose(in);
+	report(strcmp(name, policy_variant_name(expected, file, when)) == 0,
+	       "is what its configuration picks");
+	policy_variant(&policy, &whole, when);
 	probe_numbers(f);
 	probe_x32(f);
 	probe_i386_entry(f);
 	for (size_t i = 0; i < policy.nrules; i++)
 		probe_rule(f, &policy.rule[i]);
+}
+
+static void probe_policy(const char *path)
+{
+	enum { EVERY_WORD = (1 << POLICY_WORDS) - 1 };
+	size_t i = 0;
+	unsigned int when = 0;
+	char file[POLICY_NAME];
+	FILE *in = fopen(path, "re");
+
+	while (i < sizeof(filters) / sizeof(filters[0]) && strcmp(filters[i].file, path) != 0)
+		i++;
+	if (!in || i == sizeof(filters) / sizeof(filters[0]))
+		bail(path);
+	if (!policy_parse(&whole, in, path))
+		bail(whole.error);
+	fclose(in);
+	name = strrchr(path, '/') + 1;
+	snprintf(file, sizeof(file), "%.*s", (int)strcspn(name, "."), name);
+	if (filters[i].only) {
+		probe_variant(filters[i].only, file, 0);
+		return;
+	}
+	/* Words the file does not use are set, to change nothing. */
+	do {
+		probe_variant(policy_pick(filters[i].each, when | (EVERY_WORD & ~whole.when)),
+			      file, when);
+		when = policy_next(whole.when, when);
+	} while (when);
 }
 
 int main(int argc, char *argv[])

@@ -66,10 +66,8 @@ static void count(const char *comm, unsigned int pid, unsigned int tid, int nr,
 		use("supervisor", nr, args);
 	else if (strcmp(comm, "immure-vsock") == 0)
 		use("vsock", nr, args);
-	else if (strcmp(comm, "immure-blk") == 0) {
+	else if (strcmp(comm, "immure-blk") == 0)
 		use("blk", nr, args);
-		use("blk-ro", nr, args);
-	}
 }
 
 static void read_calls(FILE *in)

@@ -22,7 +22,7 @@ static const char golden[] =
 	"cgroup immure/v: memory 162 MiB, no swap, 6 tasks, 50% of a CPU\n"
 	"\n"
 	"process vmm: immure-vmm, uid 2000000000, gid 2000000000\n"
-	"  filters: jail, vmm-main, vmm-vcpu\n"
+	"  filters: jail, vmm-main+devices, vmm-vcpu+devices\n"
 	"  limits: 128 descriptors, 3 tasks, file size 0, no core dump, no locked memory\n"
 	"     2  FD_LOG           log, write end\n"
 	"     3  FD_CONFIG        configuration, sealed\n"
@@ -44,7 +44,7 @@ static const char golden[] =
 	"    96  VMM_VCPU0        made by itself before it seals\n"
 	"\n"
 	"process blk0: immure-blk, uid 2000000001, gid 2000000001\n"
-	"  filters: jail, blk\n"
+	"  filters: jail, blk+writable\n"
 	"  limits: 9 descriptors, 1 tasks, file size image size, no core dump, "
 	"no locked memory\n"
 	"     2  FD_LOG           log, write end\n"
@@ -74,7 +74,7 @@ static const char golden[] =
 	"    13..                 connections, as they come\n"
 	"\n"
 	"process supervisor: what the jailer becomes, uid 0, gid 0\n"
-	"  filters: jailer, supervisor\n"
+	"  filters: jailer, supervisor+vsock+cgroup\n"
 	"  limits: 1024 descriptors, 1 tasks, file size any, no core dump, no locked memory\n"
 	"     3  SUP_CLIENT       the caller\n"
 	"     4  SUP_CTL          reports of the VMM\n"
@@ -147,4 +147,34 @@ Test(plan_print, a_descriptor_has_the_name_the_policies_use)
 	cr_assert_str_eq(plan_fd_name(PROGRAM_VMM, VMM_KICK0 + 63, buf, sizeof(buf)),
 			 "VMM_KICK0+63");
 	cr_assert_str_eq(plan_fd_name(PROGRAM_VSOCK, 1, buf, sizeof(buf)), "1");
+}
+
+/* The words that lines of a policy file use, read as text. */
+static unsigned words_of(const char *name)
+{
+	char path[64], line[512];
+	unsigned when = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "policy/%s.policy", name);
+	f = fopen(path, "re");
+	cr_assert_not_null(f, "%s: run in the top directory", path);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		const char *at = line[0] == '#' ? NULL : strstr(line, " when ");
+
+		for (size_t w = 0; at != NULL && w < array_len(whens); w++)
+			if (strstr(at, whens[w].name + 1) != NULL)
+				when |= whens[w].number;
+	}
+	fclose(f);
+	return when;
+}
+
+Test(plan_print, the_named_filters_are_those_of_the_policy_files)
+{
+	for (size_t i = 0; i < PROGRAMS; i++)
+		for (size_t k = 0; k < 2 && programs[i].policy[k].name != NULL; k++)
+			cr_assert_eq(programs[i].policy[k].when,
+				     words_of(programs[i].policy[k].name), "%s",
+				     programs[i].policy[k].name);
 }

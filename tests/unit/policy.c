@@ -13,6 +13,7 @@ int policyc_main(int argc, char *argv[]);
 #include "policy/compile_bpf.c"
 #include "policy/compile_names.c"
 #include "policy/compile_parse.c"
+#include "core/seal.c"
 
 #include <criterion/criterion.h>
 #include <linux/audit.h>
@@ -256,6 +257,9 @@ static int random_rule(char *out, size_t size)
 			len += snprintf(out + len, size - (size_t)len, "arg%d == %#lx", arg,
 					value);
 	}
+	if (any && random_below(4) == 0)
+		len += snprintf(out + len, size - (size_t)len, " && arg5 < %lu",
+				1ul << random_below(64));
 	return len + snprintf(out + len, size - (size_t)len, " # random\n");
 }
 
@@ -337,8 +341,8 @@ Test(policy, unknown_words_are_refused)
 
 Test(policy, malformed_rules_are_refused)
 {
-	refuse("read fd = 5 # x\n", "t.policy:1: expected '==' or '>=', not '='");
-	refuse("read fd # x\n", "t.policy:1: expected '==' or '>=', not ''");
+	refuse("read fd = 5 # x\n", "t.policy:1: expected '==', '>=' or '<', not '='");
+	refuse("read fd # x\n", "t.policy:1: expected '==', '>=' or '<', not ''");
 	refuse("read fd == # x\n", "t.policy:1: a value is missing");
 	refuse("read fd == 5 | # x\n", "t.policy:1: a value is missing");
 	refuse("read fd == 5 arg1 == 2 # x\n", "t.policy:1: expected '&&' or '#', not 'arg1'");
@@ -350,8 +354,11 @@ Test(policy, malformed_rules_are_refused)
 
 Test(policy, conditions_that_cannot_mean_what_they_say_are_refused)
 {
-	refuse("futex op >= 1 # x\n", "t.policy:1: '>=' is for 'fd' only");
+	refuse("futex op >= 1 # x\n", "t.policy:1: '>=' is for 'fd' and 'target' only");
 	refuse("read fd & 1 >= 1 # x\n", "t.policy:1: a mask goes with '=='");
+	refuse("read len < 0 # x\n", "t.policy:1: '<' takes a power of two");
+	refuse("read len < 9 # x\n", "t.policy:1: '<' takes a power of two");
+	refuse("read len & 1 < 8 # x\n", "t.policy:1: a mask goes with '=='");
 	refuse("read fd & 0 == 0 # x\n", "t.policy:1: a mask of 0 says nothing");
 	refuse("mmap prot & 1 == 2 # x\n",
 	       "t.policy:1: can never hold: the value has bits outside the mask");
@@ -389,6 +396,189 @@ Test(policy, oversized_input_is_refused)
 	refuse(text, "t.policy:513: more than 512 rules");
 }
 
+/* ---- configurations ---- */
+
+static const char worded[] =
+	"read fd == 1 # always\n"
+	"write fd == 1 && len < 64 when console # one word, and a limit\n"
+	"close when console && vsock # two\n";
+
+static bool variant_allows(unsigned int when, const char *call, uint64_t a0, uint64_t a2)
+{
+	const uint64_t args[6] = { a0, 0, a2 };
+
+	policy_variant(&other, &policy, when);
+	return policy_allows(&other, policy_syscall(call), args);
+}
+
+Test(policy, a_rule_holds_in_configurations_that_have_all_of_its_words)
+{
+	cr_assert(parse(&policy, worded), "%s", policy.error);
+	cr_assert_eq(policy.when, WHEN_CONSOLE | WHEN_VSOCK);
+	cr_assert(variant_allows(0, "read", 1, 0));
+	cr_assert_not(variant_allows(0, "write", 1, 0));
+	cr_assert(variant_allows(WHEN_CONSOLE, "write", 1, 63));
+	cr_assert_not(variant_allows(WHEN_CONSOLE, "write", 1, 64));
+	cr_assert_not(variant_allows(WHEN_CONSOLE, "write", 1, 1ull << 32));
+	cr_assert_not(variant_allows(WHEN_CONSOLE, "close", 0, 0));
+	cr_assert_not(variant_allows(WHEN_VSOCK, "close", 0, 0));
+	cr_assert(variant_allows(WHEN_CONSOLE | WHEN_VSOCK, "close", 0, 0));
+}
+
+Test(policy, variants_are_counted_and_picked_in_one_order)
+{
+	const struct seal_filter table[4] = { { .name = "-" }, { .name = "c" }, { .name = "v" },
+					      { .name = "cv" } };
+	const struct seal_policy p = { WHEN_CONSOLE | WHEN_VSOCK, table };
+	const unsigned int others = WHEN_WRITABLE | WHEN_RUNDIR;
+	unsigned int when = 0, n = 0;
+
+	do {
+		cr_assert_eq(policy_pick(&p, when | others), &table[n++]);
+		when = policy_next(p.when, when);
+	} while (when);
+	cr_assert_eq(n, 4);
+}
+
+Test(policy, words_are_read_strictly)
+{
+	refuse("read when # x\n", "t.policy:1: '' is not a word for configurations");
+	refuse("read when big # x\n", "t.policy:1: 'big' is not a word for configurations");
+	refuse("read when vsock && vsock # x\n", "t.policy:1: 'vsock' is there twice");
+	refuse("read when vsock console # x\n",
+	       "t.policy:1: expected '&&' or '#', not 'console'");
+	refuse("read # x\nread fd == 1 when vsock # y\n",
+	       "t.policy:2: adds nothing to line 1");
+}
+
+/* ---- the files themselves ---- */
+
+static void load_file(struct policy *p, const char *name)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "policy/%s.policy", name);
+	f = fopen(path, "re");
+	cr_assert_not_null(f, "%s: run in the top directory", path);
+	cr_assert(policy_parse(p, f, path), "%s", p->error);
+	fclose(f);
+}
+
+static unsigned int calls_in(const char *name)
+{
+	load_file(&policy, name);
+	return distinct_calls(&policy);
+}
+
+Test(policies, no_program_may_use_more_calls_than_its_limit)
+{
+	cr_assert_leq(calls_in("blk"), 10);
+	cr_assert_leq(calls_in("vsock"), 14);
+	cr_assert_leq(calls_in("vmm-main"), 16);
+	cr_assert_leq(calls_in("vmm-vcpu"), 6);
+}
+
+static const char *const serving[] = { "blk", "vsock", "vmm-main", "vmm-vcpu" };
+
+/* What a program that serves a guest must never do, whatever its arguments. */
+Test(policies, nothing_that_serves_a_guest_can_reach_for_more)
+{
+	static const char *const never[] = {
+		"open", "openat", "openat2", "open_by_handle_at", "open_tree", "creat",
+		"execve", "execveat", "clone", "clone3", "fork", "vfork", "socket",
+		"socketpair", "bind", "connect", "sendmsg", "sendmmsg", "mprotect",
+		"pkey_mprotect", "mmap", "mremap", "brk", "prctl", "arch_prctl", "seccomp",
+		"io_uring_setup", "io_uring_enter", "io_uring_register", "ptrace", "bpf",
+		"perf_event_open", "memfd_create", "memfd_secret", "userfaultfd", "kill",
+		"tgkill", "pidfd_getfd", "process_vm_readv", "process_vm_writev", "setns",
+		"unshare", "mount", "keyctl", "dup", "dup2", "dup3", "fcntl",
+	};
+
+	for (size_t i = 0; i < sizeof(serving) / sizeof(serving[0]); i++) {
+		load_file(&policy, serving[i]);
+		for (size_t n = 0; n < sizeof(never) / sizeof(never[0]); n++) {
+			int nr = policy_syscall(never[n]);
+
+			cr_assert_geq(nr, 0, "%s", never[n]);
+			for (size_t r = 0; r < policy.nrules; r++)
+				cr_assert_neq(policy.rule[r].nr, nr, "%s: %s", serving[i],
+					      never[n]);
+		}
+	}
+}
+
+/* ioctl: none but these two, and each with its descriptor and its command. */
+Test(policies, the_only_ioctls_run_a_vcpu_and_route_interrupts)
+{
+	const int nr = policy_syscall("ioctl");
+
+	for (size_t i = 0; i < sizeof(serving) / sizeof(serving[0]); i++) {
+		bool vcpu = strcmp(serving[i], "vmm-vcpu") == 0;
+		unsigned int found = 0;
+
+		load_file(&policy, serving[i]);
+		for (size_t r = 0; r < policy.nrules; r++)
+			found += policy.rule[r].nr == nr;
+		cr_assert_eq(found, vcpu ? 2 : 0, "%s", serving[i]);
+		for (uint64_t fd = 0; vcpu && fd < 256; fd++) {
+			const uint64_t run[6] = { fd, KVM_RUN };
+			const uint64_t route[6] = { fd, KVM_SET_GSI_ROUTING, 1 };
+
+			cr_assert_eq(policy_allows(&policy, nr, run),
+				     fd >= VMM_VCPU0 && fd < VMM_VCPU0 + PLAN_VCPUS);
+			cr_assert_eq(policy_allows(&policy, nr, route), fd == VMM_VM);
+		}
+	}
+}
+
+/* Every descriptor argument of a call that may be made is pinned; the supervisor's two
+ * exceptions are connections, which have any free number. */
+Test(policies, every_rule_names_its_descriptor)
+{
+	static const char *const files[] = { "blk", "vsock", "vmm-main", "vmm-vcpu",
+					     "supervisor" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		load_file(&policy, files[i]);
+		for (size_t r = 0; r < policy.nrules; r++) {
+			const struct policy_rule *rule = &policy.rule[r];
+			bool pinned = policy_arg(rule->name, "fd") != 0;
+
+			for (unsigned int c = 0; c < rule->nconds; c++)
+				pinned |= rule->cond[c].arg == 0;
+			if (i == 4 && (strcmp(rule->name, "close") == 0 ||
+				       strcmp(rule->name, "connect") == 0))
+				continue;
+			cr_assert(pinned, "%s:%u: %s", files[i], rule->line, rule->name);
+		}
+	}
+}
+
+/* A filter's rules for a device must not outlive the device. */
+Test(policies, a_configuration_without_a_thing_has_no_rule_for_it)
+{
+	const uint64_t write_console[6] = { VMM_CONSOLE, 0, 1 };
+	const uint64_t write_disk[6] = { BLK_DISK, 0, 1 };
+
+	load_file(&policy, "vmm-vcpu");
+	policy_variant(&other, &policy, policy.when & ~(unsigned int)WHEN_CONSOLE);
+	cr_assert_not(policy_allows(&other, policy_syscall("write"), write_console));
+	load_file(&policy, "blk");
+	policy_variant(&other, &policy, 0);
+	cr_assert_not(policy_allows(&other, policy_syscall("pwritev2"), write_disk));
+	cr_assert_not(policy_allows(&other, policy_syscall("fdatasync"), write_disk));
+	load_file(&policy, "supervisor");
+	policy_variant(&other, &policy, policy.when & ~(unsigned int)WHEN_VSOCK);
+	for (size_t r = 0; r < other.nrules; r++) {
+		cr_assert_str_neq(other.rule[r].name, "socket");
+		cr_assert_str_neq(other.rule[r].name, "connect");
+		cr_assert_str_neq(other.rule[r].name, "sendmsg");
+		cr_assert_str_neq(other.rule[r].name, "lseek");
+		cr_assert_str_neq(other.rule[r].name, "getdents64");
+	}
+}
+
 /* ---- --check ---- */
 
 static bool covered(const char *coarse, const char *tight)
@@ -405,6 +595,8 @@ Test(policy, a_coarse_filter_must_contain_the_tight_one)
 	cr_assert(covered("read fd >= 96 # x\n", "read fd & 0xffffffffffffffe0 == 96 # x\n"));
 	cr_assert(covered("mmap prot & PROT_EXEC == 0 # x\n", "mmap prot == PROT_READ # x\n"));
 	cr_assert(covered("mmap prot & 4 == 0 # x\n", "mmap prot & 6 == 2 # x\n"));
+	cr_assert(covered("read # x\n", "read fd == 1 when vsock # x\n"));
+	cr_assert_not(covered("read when vsock # x\n", "read fd == 1 # x\n"));
 	cr_assert_not(covered("read # x\n", "write fd == 1 # x\n"));
 	cr_assert_not(covered("read fd == 1 # x\n", "read # x\n"));
 	cr_assert_not(covered("read fd >= 2 # x\n", "read fd == 1 # x\n"));
