@@ -25,7 +25,7 @@
 
 static uint64_t bitmap_bytes(uint64_t ram)
 {
-	return round_up(ram / GUESTMEM_PAGE / 8, GUESTMEM_PAGE);
+	return round_up((ram / GUESTMEM_PAGE + 7) / 8, GUESTMEM_PAGE);
 }
 
 uint64_t guestmem_file_size(uint64_t ram)

@@ -35,6 +35,8 @@ Test(guestmem, file_has_room_for_a_bit_a_page)
 	cr_assert_eq(guestmem_file_size(16 * MIB), 16 * MIB + GUESTMEM_PAGE);
 	cr_assert_eq(guestmem_file_size(128 * MIB), 128 * MIB + GUESTMEM_PAGE);
 	cr_assert_eq(guestmem_file_size(129 * MIB), 129 * MIB + 2 * GUESTMEM_PAGE);
+	/* One page more than a bitmap page has bits for. */
+	cr_assert_eq(guestmem_file_size(128 * MIB + GUESTMEM_PAGE), 128 * MIB + 3 * GUESTMEM_PAGE);
 	cr_assert_eq(guestmem_file_size(GUESTMEM_MAX), GUESTMEM_MAX + GUESTMEM_MAX / 32768);
 }
 
