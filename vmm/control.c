@@ -65,7 +65,7 @@ static uint32_t first_silent(struct machine *m)
 
 void control_wait_devices(struct machine *m)
 {
-	struct timespec left = { .tv_sec = DEVICE_DEADLINE_S };
+	struct timespec left = { .tv_sec = DEVICE_HELLO_S };
 	uint32_t silent;
 
 	while (!end_reached(&m->end) && (silent = first_silent(m)) < m->ndevices) {

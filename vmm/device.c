@@ -66,7 +66,7 @@ static void begin_reset(struct device *d, struct end *end)
  * Only a completed reset wakes, so the limit is not stretched by other messages. */
 static void wait_reset(struct device *d, struct end *end, uint32_t seen)
 {
-	const struct timespec limit = { .tv_sec = DEVICE_DEADLINE_S };
+	const struct timespec limit = { .tv_sec = DEVICE_RESET_S };
 
 	while (atomic_load(&d->resets) == seen && !end_reached(end)) {
 		if (futex_wait(&d->resets, seen, &limit) == -ETIMEDOUT) {

@@ -13,7 +13,12 @@
 
 #include <pthread.h>
 
-enum { DEVICE_DEADLINE_S = 5 };		/* for HELLO, and for RESET_DONE */
+enum {
+	DEVICE_HELLO_S = 5,
+	/* A device finishes the request it is at, and the disk below may be slow or throttled:
+	 * only the vCPU that resets waits, and Linux resets all devices when it shuts down. */
+	DEVICE_RESET_S = 30,
+};
 
 struct device {
 	uint32_t index;			/* MMIO slot, and place in the descriptor plan */

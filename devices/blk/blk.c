@@ -131,6 +131,13 @@ static enum blk_status do_read(struct blk *b, uint64_t sector, uint32_t *written
 	return *written == len ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
+/* Waits for the disk itself, which may take seconds. */
+static bool flush(struct blk *b)
+{
+	b->flushed = true;
+	return disk_flush(&b->disk);
+}
+
 static enum blk_status do_write(struct blk *b, uint64_t sector)
 {
 	uint32_t header = sizeof(struct blk_header);
@@ -140,7 +147,7 @@ static enum blk_status do_write(struct blk *b, uint64_t sector)
 	if (b->disk.readonly || n < 0 || !disk_range_ok(&b->disk, sector, len) ||
 	    !disk_write(&b->disk, sector, b->iov, n, len))
 		return VIRTIO_BLK_S_IOERR;
-	if (b->writethrough && !disk_flush(&b->disk))
+	if (b->writethrough && !flush(b))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
@@ -150,7 +157,7 @@ static enum blk_status do_flush(struct blk *b)
 {
 	if (b->disk.readonly)
 		return VIRTIO_BLK_S_UNSUPP;
-	return disk_flush(&b->disk) ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
+	return flush(b) ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
 static enum blk_status do_get_id(struct blk *b, uint32_t *written)
@@ -200,12 +207,14 @@ static bool serve_one(struct blk *b, uint32_t *reason)
 	return vq_push(&b->vq, &b->chain, written);
 }
 
-/* Pops and answers until the queue is empty or the turn is over. */
+/* Pops and answers until the queue is empty or the turn is over.  A flush is the last of its
+ * turn: a driver that resets waits for no more than one. */
 static enum blk_stop serve_turn(struct blk *b, uint32_t *reason)
 {
 	uint64_t bytes = 0;
 
-	for (int i = 0; i < TURN_CHAINS && bytes < TURN_BYTES; i++) {
+	b->flushed = false;
+	for (int i = 0; i < TURN_CHAINS && bytes < TURN_BYTES && !b->flushed; i++) {
 		int rc = vq_pop(&b->vq, &b->chain);
 
 		if (rc == 0 && !vq_enable_kick(&b->vq))

@@ -30,6 +30,7 @@ struct blk {
 	struct disk disk;
 	struct virtqueue vq;
 	bool writethrough;		/* no FLUSH accepted: each write is durable */
+	bool flushed;			/* this turn waited for the disk itself */
 	char serial[BLK_ID_BYTES];
 	struct vq_chain chain;		/* the request being served */
 	struct iovec iov[VQ_SPANS_MAX];

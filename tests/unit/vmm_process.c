@@ -243,7 +243,7 @@ Test(vmm_process, a_reset_is_seen_only_when_the_device_has_stopped, .timeout = 6
 	cr_assert_eq(rig_ended(&r, END_POWEROFF).detail, 5);
 }
 
-Test(vmm_process, a_device_that_does_not_stop_ends_the_vm, .timeout = 60)
+Test(vmm_process, a_device_that_does_not_stop_ends_the_vm, .timeout = 120)
 {
 	struct rig r = WITH_BLK(guest_bring_up_and_reset);
 

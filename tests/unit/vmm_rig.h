@@ -281,7 +281,7 @@ static struct vmm_report rig_report(const struct rig *r)
 {
 	struct vmm_report report = { 0 };
 
-	cr_assert(rig_wait(r->ctl, 30000), "no report; log: %s", rig_log(r));
+	cr_assert(rig_wait(r->ctl, 60000), "no report; log: %s", rig_log(r));
 	cr_assert_eq(read(r->ctl, &report, sizeof(report)), (ssize_t)sizeof(report),
 		     "VMM died; log: %s", rig_log(r));
 	return report;
