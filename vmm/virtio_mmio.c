@@ -343,7 +343,9 @@ bool vmio_needs_reset(struct virtio_mmio *d)
 
 bool vmio_config(struct virtio_mmio *d, const struct link_config *c)
 {
-	/* §4.2.2.1: before and after, the guest reads at any moment. */
+	/* §4.2.2.1: before and after, the guest reads at any moment.  A driver that reads the
+	 * generation and a value of several words wholly in between takes half of each; the
+	 * interrupt that follows makes it read again. */
 	show(d, VIRTIO_MMIO_CONFIG_GENERATION, ++d->generation);
 	show_config(d, c->config);
 	show(d, VIRTIO_MMIO_CONFIG_GENERATION, ++d->generation);

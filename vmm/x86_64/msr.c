@@ -4,7 +4,9 @@
  * On the list is what an unmodified Linux needs on the CPU of cpuid.c, and nothing that would
  * reach a feature which that CPU does not have: no PMU, no debug store, no machine check, no
  * virtualization, no power management, no AMD performance or hypervisor registers.  A denied
- * access is #GP, as on hardware without the register. */
+ * access is #GP, as on hardware without the register.  One that Linux notices: without
+ * IA32_DEBUGCTL, which would also reach the branch records, ptrace's block steps become single
+ * steps. */
 #include "vmm/x86_64/msr.h"
 
 #include "core/fdplan.h"

@@ -5,7 +5,8 @@
  * guest's own first instructions (vmm/boot/stub.c), so that no register is set after sealing.
  *
  * Beyond registers: no PIC, PIT or I/O APIC in the kernel; no PMU, however the host is set up;
- * and no paravirtual MSR or hypercall that CPUID does not announce. */
+ * and no paravirtual MSR that CPUID does not announce.  (Of KVM's hypercalls it hides all but
+ * clock pairing, which writes the time to where the guest asked for it.) */
 #include "vmm/x86_64/state.h"
 
 #include "core/fdplan.h"
