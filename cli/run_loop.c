@@ -6,7 +6,8 @@
  * other end leads to the same place: the machine is ordered to stop, or dies, and the loop goes
  * on until the supervisor closed.  A guest that does not power off is stopped after GRACE_MS;
  * nothing can be lost by then.  A reader of our output that never reads holds us up only after
- * a normal end, as it would hold up any program. */
+ * a normal end, as it would hold up any program, and a signal ends it as it would any program:
+ * the same goes for a guest that says EXIT and never ends its output. */
 #include "cli/run_loop.h"
 #include "cli/run_term.h"
 #include "cli/say.h"
@@ -70,9 +71,17 @@ static bool session_over(const struct run *r)
 	return r->session.state >= SESSION_FAILED;
 }
 
+/* The command ended; what it wrote is not handed on yet, and perhaps never will be. */
+static bool handing_on(const struct run *r)
+{
+	return r->session.state == SESSION_EXITED && !session_drained(&r->session);
+}
+
 static void on_ending_signal(struct run *r, int signo)
 {
-	if (session_over(r))
+	if (r->vm.client < 0)
+		r->hurry = true;
+	if (session_over(r) && !handing_on(r))
 		return;
 	if (r->session.state == SESSION_RUNNING) {
 		session_signal(&r->session, signo);
@@ -82,7 +91,7 @@ static void on_ending_signal(struct run *r, int signo)
 		}
 		return;
 	}
-	/* Nothing runs yet that could handle it. */
+	/* Nothing runs yet, or any more, that could handle it. */
 	r->signo = signo;
 	stop_machine(r, STOP_SIGNAL);
 }
@@ -171,6 +180,8 @@ static void follow_session(struct run *r)
 		if (r->tty)
 			term_raw();
 	}
+	if (state == SESSION_EXITED)
+		term_signals();		/* ^C is nobody's byte any more */
 	if (!session_over(r) || r->over_ms)
 		return;
 	if (state == SESSION_EXITED && !session_drained(&r->session))
@@ -199,7 +210,7 @@ static void check_times(struct run *r)
 	/* A supervisor that does not even end its machine. */
 	if (r->kill_by_ms && now >= r->kill_by_ms)
 		vm_finish(&r->vm, 0);
-	if (!session_over(r) && r->cause == STOP_NONE &&
+	if ((!session_over(r) || handing_on(r)) && r->cause == STOP_NONE &&
 	    stop_decide(&r->stop, now, session_life(&r->session)))
 		stop_machine(r, STOP_SIGNAL);
 }
@@ -253,11 +264,12 @@ static void drain(struct run *r)
 
 	/* Frames that arrived together with the supervisor's last word. */
 	turn(r, 0);
+	term_signals();
 	while (!session_drained(&r->session) || r->vm.console >= 0) {
 		bool normal = r->session.state == SESSION_EXITED && r->cause != STOP_SIGNAL;
 
 		turn(r, 50);
-		if (session_life(&r->session) != life)
+		if (session_life(&r->session) != life && r->cause != STOP_SIGNAL && !r->hurry)
 			until = run_now_ms() + DRAIN_MS;
 		life = session_life(&r->session);
 		if (run_now_ms() >= until && (!normal || session_drained(&r->session)))

@@ -17,6 +17,7 @@ struct run {
 	int signals;			/* signalfd */
 	enum run_stop_cause cause;
 	int signo;			/* of STOP_SIGNAL */
+	bool hurry;			/* a signal came when the machine was gone already */
 	struct stop stop;
 	unsigned interrupts;		/* ^C bytes seen in the terminal's input so far */
 	int64_t started_ms, running_ms, over_ms;	/* monotonic; 0: not yet */

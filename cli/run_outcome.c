@@ -31,6 +31,9 @@ static int failed_status(enum proto_fail fail)
 
 int outcome_status(const struct run_outcome *r)
 {
+	/* Of a command that ended by itself, a signal ends only what was not handed on yet. */
+	if (r->session == SESSION_EXITED && r->cause == STOP_SIGNAL)
+		return 128 + r->signo;
 	if (r->session == SESSION_EXITED && !r->stream_errno)
 		return r->exit_signo ? 128 + (int)r->exit_signo : (int)r->code;
 	if (r->session == SESSION_FAILED)
@@ -95,11 +98,12 @@ void outcome_explain(const struct run_outcome *r, const struct run_options *o)
 
 	if (r->stream_errno)
 		say_error("standard %s: %s", streams[r->stream], strerror(r->stream_errno));
-	if (r->session == SESSION_EXITED)
-		return;
-	if (r->session == SESSION_FAILED)
+	if (r->session == SESSION_EXITED && r->cause == STOP_SIGNAL)
+		say_error("stopped by signal %d before all of the command's output was written",
+			  r->signo);
+	else if (r->session == SESSION_FAILED)
 		say_error("%s", r->session_text);
-	else
+	else if (r->session != SESSION_EXITED)
 		explain_no_exit(r, o);
 }
 

@@ -52,6 +52,17 @@ void term_raw(void)
 	say_raw(true);
 }
 
+void term_signals(void)
+{
+	struct termios t;
+
+	if (!raw || tcgetattr(STDIN_FILENO, &t) < 0 || (t.c_lflag & ISIG))
+		return;
+	t.c_lflag |= ISIG;
+	/* Not after the output was read: that may be what never happens. */
+	tcsetattr(STDIN_FILENO, TCSANOW, &t);
+}
+
 void term_restore(void)
 {
 	if (!raw)

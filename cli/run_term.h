@@ -15,6 +15,9 @@ void term_size(uint16_t *rows, uint16_t *cols);
  * however it ends.  Does nothing when standard input is no terminal. */
 void term_raw(void);
 
+/* Still raw, but ^C is a signal for us again: there is no guest to take it. */
+void term_signals(void);
+
 /* As it was.  Safe at any time and more than once. */
 void term_restore(void);
 

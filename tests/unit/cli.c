@@ -362,6 +362,8 @@ Test(outcome, timeout_and_signals_have_their_numbers)
 	cr_assert_eq(status(END(.session = SESSION_BROKEN), "timeout"), 124);
 	cr_assert_eq(status(END(.session = SESSION_RUNNING, .cause = STOP_SIGNAL, .signo = 2), "stopped"),
 		     130);
+	cr_assert_eq(status(END(.session = SESSION_EXITED, .code = 7, .cause = STOP_SIGNAL, .signo = 15),
+			    "stopped"), 143);
 }
 
 Test(outcome, output_that_could_not_be_written_is_a_failure)

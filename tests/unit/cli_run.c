@@ -131,6 +131,15 @@ static void flood(void)
 			return;
 }
 
+/* More than a pipe holds, less than a pipe and a socket. */
+static void burst(void)
+{
+	static char buf[150000] = "ready";
+
+	if (write(g[2], buf, sizeof(buf)) != (ssize_t)sizeof(buf))
+		_exit(15);
+}
+
 /* What a command that was started does; returns to power off. */
 static void behave(const char *how)
 {
@@ -154,6 +163,16 @@ static void behave(const char *how)
 	} else if (strcmp(how, "deaf") == 0) {
 		dprintf(g[2], "ready\n");
 		wait_for_stop();
+	} else if (strcmp(how, "lingers") == 0) {
+		/* EXIT, while its output goes on: nothing that it says afterwards ends. */
+		const struct proto_exit e = { to_le32(0), to_le32(0) };
+
+		frame(PROTO_EXIT, &e, sizeof(e));
+		dprintf(g[2], "ready\n");
+		wait_for_stop();
+	} else if (strcmp(how, "burst") == 0) {
+		burst();
+		end_with(0, 0);
 	} else if (strcmp(how, "stubborn") == 0) {
 		end_with(4, 0);
 		wait_for_stop();
@@ -201,7 +220,7 @@ static _Noreturn void jailer(void)
 		frame(PROTO_FAILED, missing, sizeof(missing) - 1);
 		power_off();
 	}
-	for (int i = 1; i < PORTS; i++)
+	for (int i = 1; i < (start.tty ? PORTS - 1 : PORTS); i++)
 		g[i] = dial(path, PROTO_PORT_CONTROL + i);
 	frame(PROTO_STARTED, NULL, 0);
 	behave(start.argv[0]);
@@ -309,6 +328,9 @@ static pid_t launch(const char *options, const char *command)
 		return pid;
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
+	/* Its own session, so that a terminal as "in" becomes its own; and no test waits for ever. */
+	setsid();
+	alarm(30);
 	dup2(open(in_dir("in"), O_RDONLY), 0);
 	dup2(open(in_dir("out"), O_WRONLY | O_CREAT | O_TRUNC, 0600), 1);
 	dup2(open(in_dir("err"), O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
@@ -475,6 +497,63 @@ Test(run, two_signals_and_silence_stop_the_machine)
 	usleep(100000);
 	kill(pid, SIGTERM);
 	cr_assert_eq(status_of(pid), 143);
+}
+
+Test(run, a_signal_ends_a_guest_that_said_exit_and_goes_on)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+
+	for (size_t i = 0; i < array_len(signals); i++) {
+		pid_t pid;
+
+		unlink(in_dir("out"));
+		pid = launch("", "lingers");
+		wait_ready();
+		usleep(50000);
+		kill(pid, signals[i]);
+		cr_assert_eq(status_of(pid), 128 + signals[i]);
+		cr_assert(strstr(text("err"), "before all of the command's output"));
+	}
+}
+
+Test(run, a_signal_ends_the_wait_for_a_reader_that_does_not_read)
+{
+	pid_t pid;
+	int fd;
+
+	cr_assert_eq(mkfifo(in_dir("out"), 0600), 0);
+	fd = open(in_dir("out"), O_RDWR | O_CLOEXEC);
+	pid = launch("", "burst");
+	usleep(700000);
+	cr_assert_eq(waitpid(pid, NULL, WNOHANG), 0, "it waits for its reader");
+	kill(pid, SIGTERM);
+	cr_assert_eq(status_of(pid), 143);
+	close(fd);
+}
+
+/* `immure run` with a terminal of its own, of which we get the other end. */
+static pid_t launch_on_terminal(const char *options, const char *command, int *master)
+{
+	char *tty;
+
+	*master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	cr_assert_eq(grantpt(*master) + unlockpt(*master), 0);
+	tty = ptsname(*master);
+	unlink(in_dir("in"));
+	cr_assert_eq(symlink(tty, in_dir("in")), 0);
+	return launch(options, command);
+}
+
+Test(run, ctrl_c_in_a_raw_terminal_ends_a_guest_that_said_exit)
+{
+	int master;
+	pid_t pid = launch_on_terminal("-t", "lingers", &master);
+
+	wait_ready();
+	usleep(200000);
+	cr_assert_eq(write(master, "\3", 1), 1);
+	cr_assert_eq(status_of(pid), 130);
+	close(master);
 }
 
 Test(run, a_signal_before_the_command_runs_stops_the_machine)
