@@ -77,38 +77,59 @@ static int list_all(struct kernels *all)
 
 /* ---- immure run ---- */
 
-/* Makes the initramfs in @dir again when another immure-init than ours is in it. */
-static void renew_init(const char *dir, const struct kernel *k, const char *inside)
+/* In the store everything is ours; still, nothing but a file is taken for one. */
+static int read_modules(const char *path, struct blob *out)
 {
-	char init[PATH_MAX], stamp[IMPORT_STAMP], path[PATH_MAX];
-	struct blob archive = { 0 }, modules = { 0 };
-	char *meta;
-	int fd, err;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), err;
+	struct stat st;
 
-	if (!import_find_init(init, sizeof(init), stamp, sizeof(stamp)) ||
-	    strcmp(stamp, inside) == 0 || access(dir, W_OK) != 0 ||
-	    snprintf(path, sizeof(path), "%s/modules.cpio", dir) >= (int)sizeof(path))
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return;
-	err = blob_read(fd, MODULES_CPIO_MAX, &modules);
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else
+		err = S_ISREG(st.st_mode) ? blob_read(fd, MODULES_CPIO_MAX, out) : -EINVAL;
 	close(fd);
+	return err;
+}
+
+static int renew(const char *dir, const struct kernel *k, const char *init, const char *stamp)
+{
+	struct blob archive = { 0 }, modules = { 0 };
+	char path[PATH_MAX], *meta = store_meta_text(k, stamp);
+	int err = -ENAMETOOLONG;
+
+	if (snprintf(path, sizeof(path), "%s/modules.cpio", dir) < (int)sizeof(path))
+		err = read_modules(path, &modules);
 	if (err == 0)
 		err = import_init_archive(init, &archive);
 	if (err == 0)
 		err = blob_append(&archive, modules.data, modules.len);
 	if (err == 0)
 		err = store_replace(dir, "initramfs", archive.data, archive.len);
-	meta = store_meta_text(k, stamp);
 	if (err == 0 && meta != NULL)
 		err = store_replace(dir, "meta.json", meta, strlen(meta));
-	if (err != 0)
-		say_error("kernel %s: its initramfs has another build's immure-init, and cannot be "
-			  "renewed: %s", dir, strerror(-err));
 	free(meta);
 	blob_free(&archive);
 	blob_free(&modules);
+	return err;
+}
+
+void kernel_renew(const struct kernel *k)
+{
+	char init[PATH_MAX], stamp[IMPORT_STAMP], inside[IMPORT_STAMP];
+	struct kernel now = { 0 };
+	int err;
+
+	if (k->store_dir[0] == '\0' ||
+	    !store_meta_read(k->store_dir, &now, inside, sizeof(inside)) ||
+	    !import_find_init(init, sizeof(init), stamp, sizeof(stamp)) ||
+	    strcmp(stamp, inside) == 0 || access(k->store_dir, W_OK) != 0)
+		return;
+	err = renew(k->store_dir, &now, init, stamp);
+	if (err != 0)
+		say_error("kernel %s: its initramfs has another build's immure-init, and cannot be "
+			  "renewed: %s", k->store_dir, strerror(-err));
 }
 
 static int need_file(const char *dir, const char *file, char *path, const char *name)
@@ -123,14 +144,21 @@ static int need_file(const char *dir, const char *file, char *path, const char *
 
 static int find_in(const char *dir, const char *name, struct kernel *out)
 {
-	char init[IMPORT_STAMP];
-
 	if (need_file(dir, "vmlinux", out->vmlinux, name) != 0 ||
 	    need_file(dir, "initramfs", out->initramfs, name) != 0)
 		return -1;
-	if (store_meta_read(dir, out, init, sizeof(init)))
-		renew_init(dir, out, init);
 	return 0;
+}
+
+static int find_stored(const char *root, const char *name, struct kernel *out)
+{
+	char init[IMPORT_STAMP];
+
+	snprintf(out->store_dir, sizeof(out->store_dir), "%s/%s", root, name);
+	/* Kernels that were put there by hand say nothing about themselves. */
+	if (!store_meta_read(out->store_dir, out, init, sizeof(init)))
+		out->name[0] = '\0';
+	return find_in(out->store_dir, name, out);
 }
 
 static int find_path(const char *path, struct kernel *out)
@@ -148,7 +176,6 @@ static int find_latest(struct kernel *out)
 {
 	const struct kernel *best = NULL;
 	struct kernels all;
-	char dir[PATH_MAX];
 	int rc = -1;
 
 	if (list_all(&all) != 0)
@@ -161,8 +188,7 @@ static int find_latest(struct kernel *out)
 		say_error("no kernel has been imported yet");
 		say_hint("make one bootable first: immure kernel import");
 	} else {
-		snprintf(dir, sizeof(dir), "%s/%s", all.root, best->name);
-		rc = find_in(dir, best->name, out);
+		rc = find_stored(all.root, best->name, out);
 	}
 	free(all.list);
 	return rc;
@@ -185,7 +211,7 @@ int kernel_find(const char *name, struct kernel *out)
 		say_hint("see: immure kernel list");
 		return -1;
 	}
-	return find_in(dir, name, out);
+	return find_stored(root, name, out);
 }
 
 /* ---- the commands ---- */

@@ -25,11 +25,16 @@ struct kernel {
 	int64_t created;		/* seconds since 1970 */
 	char vmlinux[PATH_MAX];		/* absolute path of the kernel, whichever its format */
 	char initramfs[PATH_MAX];
+	char store_dir[PATH_MAX];	/* where it is kept; "" for a path */
 };
 
-/* Finds the kernel @name: an imported one; with a slash in it, a directory with such contents;
- * NULL, the one imported last.  When it was imported by another build of immure its initramfs is
- * renewed first (where it may be written).  Returns 0, or -1 after an error message. */
+/* Finds the kernel @name: an imported one; with a slash in it, a directory with vmlinux and
+ * initramfs (whoever owns it: nothing else in it is looked at); NULL, the one imported last.
+ * Changes nothing.  Returns 0, or -1 after an error message. */
 must_check int kernel_find(const char *name, struct kernel *out);
+
+/* Makes the initramfs of an imported kernel again when it has another build's immure-init inside
+ * and may be written.  What cannot be renewed is said, and used as it is. */
+void kernel_renew(const struct kernel *k);
 
 #endif

@@ -155,6 +155,7 @@ static int run(struct run_options *o)
 	}
 	if (find_parts(o, &f) < 0)
 		return -1;
+	kernel_renew(&f.kernel);
 	r.options = o;
 	r.tty = o->tty || (!o->no_tty && term_interactive());
 	if (r.tty)

@@ -481,6 +481,7 @@ Test(kernel, another_immure_init_renews_the_initramfs_when_the_kernel_is_used)
 	get_file(k.initramfs, &before);
 	put_file("bin/immure-init", "another init", 12);
 	cr_assert_eq(kernel_find(NULL, &k), 0);
+	kernel_renew(&k);
 	get_file(k.initramfs, &after);
 	cr_assert_not_null(memmem(before.data, before.len, "init!", 5));
 	cr_assert_not_null(memmem(after.data, after.len, "another init", 12));
@@ -501,6 +502,43 @@ Test(kernel, a_directory_with_the_two_files_is_a_kernel_too)
 	cr_assert_str_eq(k.name, "");
 	cr_assert_eq(shell("rm $B/d/initramfs"), 0);
 	cr_assert_eq(kernel_find(path, &k), -1);
+}
+
+/* Whoever made the directory, only its two files are used: what would be renewed with root's
+ * rights is root's own. */
+Test(kernel, nothing_is_renewed_in_a_directory_that_was_given)
+{
+	struct kernel k;
+	char path[128];
+
+	cr_assert_eq(import(tree, "k"), 0);
+	put_file("secret", "root only", 9);
+	cr_assert_eq(shell("rm $B/kernels/k/modules.cpio && ln -s $B/secret $B/kernels/k/modules.cpio"), 0);
+	cr_assert_eq(shell("cp -a $B/kernels/k $B/given"), 0);
+	put_file("bin/immure-init", "another init", 12);
+	snprintf(path, sizeof(path), "%s/given", base);
+	cr_assert_eq(kernel_find(path, &k), 0);
+	kernel_renew(&k);
+	cr_assert_eq(shell("cmp $B/given/initramfs $B/kernels/k/initramfs"), 0);
+	/* Nor through a link in the store. */
+	cr_assert_eq(kernel_find("k", &k), 0);
+	kernel_renew(&k);
+	cr_assert_eq(shell("cmp $B/given/initramfs $B/kernels/k/initramfs"), 0);
+	/* A pipe is not waited for. */
+	cr_assert_eq(shell("rm $B/kernels/k/modules.cpio && mkfifo $B/kernels/k/modules.cpio"), 0);
+	kernel_renew(&k);
+	cr_assert_eq(shell("cmp $B/given/initramfs $B/kernels/k/initramfs"), 0);
+}
+
+Test(kernel, finding_a_kernel_changes_nothing)
+{
+	struct kernel k;
+
+	cr_assert_eq(import(tree, "k"), 0);
+	cr_assert_eq(shell("cp -a $B/kernels/k $B/copy"), 0);
+	put_file("bin/immure-init", "another init", 12);
+	cr_assert_eq(kernel_find("k", &k), 0);
+	cr_assert_eq(shell("diff -r $B/kernels/k $B/copy"), 0);
 }
 
 /* ---- what goes wrong ---- */
