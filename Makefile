@@ -92,7 +92,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out tests/unit/fake_%
 FAKES    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/fake_*.c))
 HEADERS  := $(wildcard */*.h */*/*.h)
 
-.PHONY: all run test unit check-unit e2e lint bench install uninstall clean help deps-run deps-test
+.PHONY: all death run test unit check-unit e2e lint bench install uninstall clean help deps-run deps-test
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -191,6 +191,10 @@ bench: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)bench/run $(B)
 
+death: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/death/run $(B) 10000
+
 lint: deps-test
 	$(Q)tests/lint
 
@@ -213,6 +217,7 @@ help:
 	@echo 'make run        boot a Debian kernel in immure and run a command in it'
 	@echo 'make test       everything: lint, unit tests, sanitizers, end to end'
 	@echo 'make check-unit unit tests only          make e2e    end-to-end tests only'
+	@echo 'make death      kill processes of VMs at 10,000 random moments'
 	@echo 'make lint       both compilers, formatting, style, shell'
 	@echo 'make bench      measure against the peers; results in bench/results'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
