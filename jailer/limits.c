@@ -19,6 +19,22 @@ static int limit(int what, uint64_t value)
 	return syscall(SYS_prlimit64, 0, (long)what, r, NULL) < 0 ? -errno : 0;
 }
 
+int limits_check(const struct plan *p, struct failure *f)
+{
+	uint64_t need = p->supervisor.limits.nofile, now[2] = { 0 };
+
+	for (unsigned i = 0; i < p->nprocs; i++)
+		if (p->proc[i].limits.nofile > need)
+			need = p->proc[i].limits.nofile;
+	if (syscall(SYS_prlimit64, 0, (long)RLIMIT_NOFILE, NULL, now) < 0)
+		return fail(f, errno, NULL, "read the limit of open files");
+	if (now[1] < need)
+		return fail(f, 0, "raise the hard limit (ulimit -Hn)",
+			    "%llu open files are allowed, %llu needed",
+			    (unsigned long long)now[1], (unsigned long long)need);
+	return 0;
+}
+
 int limits_apply(const struct plan_limits *l, uint64_t fsize)
 {
 	const struct {

@@ -4,7 +4,12 @@
 #define IMMURE_JAILER_LIMITS_H
 
 #include "core/base.h"
+#include "jailer/failure.h"
 #include "jailer/plan.h"
+
+/* Whether the processes of @p can have as many descriptors as their plans say: the hard limit
+ * that this process was started with is theirs.  Returns 0, or -1 with @f filled. */
+must_check int limits_check(const struct plan *p, struct failure *f);
 
 /* Applies @l and the limits all processes have in common, hard and soft.  @fsize replaces
  * PLAN_FSIZE_DISK; 0 there means no limit (a block device cannot grow).  Returns 0 or -errno:

@@ -12,6 +12,7 @@
 #include "jailer/capabilities.h"
 #include "jailer/cgroup.h"
 #include "jailer/config.h"
+#include "jailer/limits.h"
 #include "jailer/message.h"
 #include "jailer/namespaces.h"
 #include "jailer/open.h"
@@ -20,17 +21,25 @@
 #include "jailer/rundir.h"
 #include "jailer/spawn.h"
 #include "jailer/supervise.h"
+#include "jailer/violation.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, EXIT_SETUP = 125 };
+enum {
+	EXIT_USAGE = 2,
+	EXIT_SETUP = 125,
+	CHILDREN_MS = 5000,	/* for the kernel to end children that were killed */
+};
 
 struct jailer {
 	int config_fd, client_fd;
@@ -87,7 +96,8 @@ static int build(struct jailer *j, struct failure *f)
 {
 	int rc;
 
-	if (supervise_prepare(&j->opened, f) != 0 || namespaces_start(&j->plan, f) != 0 ||
+	if (limits_check(&j->plan, f) != 0 ||
+	    supervise_prepare(&j->opened, f) != 0 || namespaces_start(&j->plan, f) != 0 ||
 	    open_all(&j->opened, &j->plan, f) != 0)
 		return -1;
 	if (cgroup_make(&j->cgroup, &j->plan, &j->opened, f) != 0)
@@ -112,22 +122,39 @@ static int build(struct jailer *j, struct failure *f)
 	return rc != 0 ? fail(f, -rc, NULL, "leave the cgroup") : 0;
 }
 
+/* Kills the children that were started and waits for their end.  The first filter may be in
+ * force already: this uses what the supervisor will.  A child that is observed stops once more
+ * on its way out, and a second SIGKILL does not wake it: each stop is answered. */
+static void end_children(struct jailer *j)
+{
+	const struct timespec moment = { .tv_nsec = 1000 * 1000 };
+	int status, how;
+	pid_t tid;
+	long nr;
+
+	for (unsigned i = 0; i < j->plan.nprocs; i++)
+		if (j->spawn.pid[i] > 0)
+			syscall(SYS_pidfd_send_signal, j->opened.fd[OBJ_PID][i], SIGKILL, NULL,
+				0);
+	for (int ms = 0; ms < CHILDREN_MS; ms++) {
+		while ((tid = wait4(-1, &status, WNOHANG | __WALL, NULL)) > 0)
+			if (WIFSTOPPED(status))
+				violation_stopped(tid, status, &how, &nr);
+		if (tid < 0)
+			return;
+		ppoll(NULL, 0, &moment, NULL);
+	}
+}
+
 /* Takes back, in reverse order, what build() made before it failed. */
 static void undo(struct jailer *j)
 {
 	struct failure ignored = { "" };
-	int status;
 
 	if (j->plan.nprocs == 0)
 		return;
 	(void)!namespaces_network(&ignored);
-	for (unsigned i = 0; i < j->plan.nprocs; i++)
-		if (j->spawn.pid[i] > 0)
-			kill(j->spawn.pid[i], SIGKILL);
-	for (unsigned i = 0; i < j->plan.nprocs; i++)
-		while (j->spawn.pid[i] > 0 && waitpid(j->spawn.pid[i], &status, __WALL) > 0 &&
-		       WIFSTOPPED(status))
-			kill(j->spawn.pid[i], SIGKILL);
+	end_children(j);
 	if (j->rundir)
 		rundir_remove(j->opened.fd[OBJ_RUNDIR][0], j->opened.fd[OBJ_RUNPARENT][0],
 			      &j->config);

@@ -225,7 +225,8 @@ static int start(struct spawn *s, unsigned index, struct failure *f)
 		s->traced = false;
 	rc = namespaces_map(s->proc, pid, pp->uid, pp->gid);
 	if (rc != 0)
-		return fail(f, -rc, NULL, "map the ids of %s", pp->name);
+		return fail(f, -rc, "root of a user namespace is not enough: run it as a user",
+			    "map the ids of %s", pp->name);
 	__atomic_store_n(&slot->go, 1, __ATOMIC_RELEASE);
 	syscall(SYS_futex, &slot->go, FUTEX_WAKE, 1, NULL, NULL, 0);
 	return 0;

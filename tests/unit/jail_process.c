@@ -6,6 +6,7 @@
 #include "tests/unit/jail_rig.h"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 static const char *link_of(pid_t pid, const char *what)
 {
@@ -360,5 +361,36 @@ Test(jail, rootless_every_wall_stands, .timeout = 60)
 	cr_assert_eq(waitpid(r.jailer, NULL, 0), r.jailer);
 	rig_nothing_left(&r);
 	unlink(node);
+	rig_remove(&r);
+}
+
+/* Root of a user namespace that has no other ids: a child exists already when that shows. */
+Test(jail, a_failure_after_the_first_child_is_undone_and_told, .timeout = 60)
+{
+	struct rig r = rig_make(0);
+
+	r.alone = true;
+	cannot_start(&r, rig_config(&r, "idle", ""), "map the ids of vmm: Operation not permitted");
+	rig_remove(&r);
+}
+
+/* Under the first filter already: without privilege no limit can be raised any more. */
+Test(jail, a_failure_while_it_locks_itself_in_is_undone_and_told, .timeout = 60)
+{
+	struct rig r = rig_make(0);
+	const struct rlimit none = { 0, 0 };
+
+	cr_assert_eq(setrlimit(RLIMIT_NPROC, &none), 0);
+	cannot_start(&r, rig_config(&r, "idle", ""), "seal the supervisor");
+	rig_remove(&r);
+}
+
+Test(jail, too_low_a_limit_of_open_files_is_told_before_anything_is_made, .timeout = 60)
+{
+	struct rig r = rig_make(0);
+	const struct rlimit low = { 512, 512 };
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+	cannot_start(&r, rig_config(&r, "idle", ""), "512 open files");
 	rig_remove(&r);
 }
