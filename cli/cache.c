@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,30 @@ static int make_path(char *path)
 	return 0;
 }
 
+static bool others_may_write(const struct stat *st)
+{
+	return (st->st_uid != geteuid() && st->st_uid != 0) ||
+	       (!S_ISLNK(st->st_mode) && (st->st_mode & 022));
+}
+
+/* What lies in the cache is booted, and made with our rights: nobody else may put it there, nor
+ * say where it is. */
+static int check_owner(const char *path)
+{
+	struct stat own, target;
+
+	if (lstat(path, &own) != 0 || stat(path, &target) != 0) {
+		say_error("cache directory %s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (!others_may_write(&own) && !others_may_write(&target))
+		return 0;
+	say_error("cache directory %s: others than you may write to it (user %u, mode %o)", path,
+		  (unsigned)target.st_uid, (unsigned)target.st_mode & 07777);
+	say_hint("make it yours and nobody else's, or set IMMURE_CACHE to a directory of your own");
+	return -1;
+}
+
 int cache_dir(const char *sub, char *path, size_t size)
 {
 	char root[PATH_MAX];
@@ -67,5 +92,5 @@ int cache_dir(const char *sub, char *path, size_t size)
 		say_error("cache directory '%s': path too long", root);
 		return -1;
 	}
-	return make_path(path);
+	return make_path(path) == 0 && check_owner(root) == 0 ? check_owner(path) : -1;
 }

@@ -9,7 +9,8 @@
 #include <stddef.h>
 
 /* Puts the absolute path of the cache's subdirectory @sub ("images") into @path, making it (mode
- * 0700) when it is not there.  Returns 0, or -1 after an error message. */
+ * 0700) when it is not there.  Refuses one that belongs to another user, except root, or that
+ * others may write to.  Returns 0, or -1 after an error message. */
 int cache_dir(const char *sub, char *path, size_t size);
 
 #endif

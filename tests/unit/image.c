@@ -111,3 +111,50 @@ Test(image, an_unreadable_cache_is_an_error_that_leaves_nothing)
 	setenv("IMMURE_CACHE", "relative", 1);
 	cr_assert_neq(image_prepare(tree, path, sizeof(path)), 0);
 }
+
+/* True when an image can be made after shell line @change. */
+static bool works_after(const char *change)
+{
+	char path[PATH_MAX];
+
+	run("rm -rf $B/cache && mkdir -p -m 700 $B/cache/images");
+	setenv("IMMURE_CACHE", getenv("C"), 1);
+	run(change);
+	return image_prepare(tree, path, sizeof(path)) == 0;
+}
+
+static void use_cache(void)
+{
+	char cache[96];
+
+	snprintf(cache, sizeof(cache), "%s/cache", base);
+	setenv("C", cache, 1);
+	cr_assert(works_after("true"));
+}
+
+Test(image, a_cache_that_others_may_write_to_is_refused)
+{
+	static const char *const bad[] = {
+		"chmod g+w $C", "chmod o+w $C/images", "ln -s $B/stolen $C/images/lock",
+	};
+
+	use_cache();
+	cr_assert(works_after("mv $C $B/elsewhere && ln -s $B/elsewhere $C"), "a link of our own");
+	for (size_t i = 0; i < array_len(bad); i++)
+		cr_assert_not(works_after(bad[i]), "%s", bad[i]);
+	run("test ! -e $B/stolen");
+}
+
+Test(image, a_cache_of_another_user_is_refused)
+{
+	static const char *const bad[] = {
+		"chown 65534 $C", "chown 65534 $C/images",
+		"mv $C $B/moved && ln -s $B/moved $C && chown -h 65534 $C",
+	};
+
+	if (geteuid() != 0)
+		cr_skip_test("only root may give a directory away");
+	use_cache();
+	for (size_t i = 0; i < array_len(bad); i++)
+		cr_assert_not(works_after(bad[i]), "%s", bad[i]);
+}
