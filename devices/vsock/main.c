@@ -137,9 +137,11 @@ static bool say(enum link_type type)
 
 static bool needs_reset(enum vq_err err, uint32_t queue)
 {
+	static struct log_limit limit;
 	struct link_msg m = { .type = LINK_NEEDS_RESET };
 
-	log_line("vsock: queue %u: %s; the driver must reset", queue, vq_err_name(err));
+	log_limited(&limit, "vsock: queue %u: %s; the driver must reset", queue,
+		    vq_err_name(err));
 	vsock_reset(&vsock);
 	m.u.needs_reset = (struct link_needs_reset){ .reason = err, .queue = queue };
 	return link_send(&link_vmm, &m) == LINK_OK;

@@ -142,6 +142,29 @@ Test(vsock_process, a_broken_queue_needs_a_reset_and_gets_one)
 	quit();
 }
 
+Test(vsock_process, complaints_in_the_log_are_limited)
+{
+	const char *text;
+	int lines = 0;
+
+	up();
+	for (int i = 0; i < 100; i++) {
+		driver_desc(&tx, 0, TX_AT, 64, DRV_NEXT, QLEN);
+		driver_offer(&tx, 0);
+		process_kick(&p, 1);
+		process_expect(&p, LINK_NEEDS_RESET, &m);
+		process_tell(&p, &(struct link_msg){ .type = LINK_RESET });
+		process_expect(&p, LINK_RESET_DONE, &m);
+		ready();
+	}
+	text = process_log(&p);
+	for (const char *c = text; *c != 0; c++)
+		lines += *c == '\n';
+	cr_assert_eq(lines, 4 + 4, "%s", text);	/* 1..4, 8, 16, 32, 64 */
+	cr_assert_not_null(strstr(text, "the driver must reset"));
+	quit();
+}
+
 Test(vsock_process, ends_with_the_vmm)
 {
 	up();
