@@ -75,6 +75,10 @@ enum {
 	X(SUP_MEMORY, 48)	/* events of the VM's memory cgroup; may be absent */    \
 	X(SUP_NFDS, 49)
 
+/* What immure-vsock may hold: all connections, and one descriptor more, because the supervisor's
+ * answer for a connection that is gone by now may come when the table is full. */
+#define PLAN_VSOCK_NOFILE (VSOCK_CONN0 + PLAN_VSOCK_CONNS + 1)
+
 #define FDPLAN_ENUM(name, number) name = number,
 enum fdplan {
 	COMMON_FDS(FDPLAN_ENUM)

@@ -120,7 +120,7 @@ static void plan_vsock(struct plan *p, unsigned d)
 	born(pp, 1);
 	pp->dynamic_from = VSOCK_CONN0;
 	pp->limits = (struct plan_limits){
-		.nofile = VSOCK_CONN0 + PLAN_VSOCK_CONNS, .nproc = 1,
+		.nofile = PLAN_VSOCK_NOFILE, .nproc = 1,
 	};
 }
 

@@ -195,6 +195,9 @@ enum host_dial host_ask(struct host *h, uint32_t cookie, uint32_t port)
 	/* A full socket empties before the answers to what is in it come. */
 	if (would_block(errno) && h->dials > 0)
 		return HOST_DIAL_LATER;
+	/* The kernel's trouble, not the supervisor's: the next request may fare better. */
+	if (errno == ENOBUFS || errno == ENOMEM)
+		return HOST_DIAL_REFUSED;
 	h->dial_dead = true;
 	return HOST_DIAL_DEAD;
 }

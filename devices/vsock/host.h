@@ -21,12 +21,11 @@ struct host {
 
 enum {
 	/* A guest that asks for more has its requests wait here.  Each answer on the way to us
-	 * holds a descriptor, and the kernel lets a sender have no more of those than its
-	 * RLIMIT_NOFILE, which for the supervisor is SUP_NFDS. */
+	 * holds a descriptor, and the kernel counts those of all processes of the
+	 * supervisor's user together against the supervisor's RLIMIT_NOFILE (1024): thirty
+	 * VMs of one user fit in. */
 	HOST_DIALS_MAX = 32,
 };
-
-_Static_assert((int)HOST_DIALS_MAX < (int)SUP_NFDS, "answers cannot pile up");
 
 /* In epoll_event.data.u64: a connection's cookie with this bit, or a plain descriptor. */
 #define HOST_EVENT_CONN (1ull << 32)
@@ -72,7 +71,7 @@ void host_close(struct conn *c);
 enum host_dial {
 	HOST_DIAL_OK,
 	HOST_DIAL_LATER,	/* ask: no room; answer: none there */
-	HOST_DIAL_REFUSED,	/* answer: no such listener */
+	HOST_DIAL_REFUSED,	/* answer: no such listener; ask: no memory for the request */
 	HOST_DIAL_DEAD,		/* there is no supervisor to ask */
 };
 

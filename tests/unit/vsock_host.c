@@ -2,6 +2,22 @@
 /* vsock_host.c: host clients, the CONNECT line, and the supervisor; all of them hostile. */
 #include "tests/unit/vsock.h"
 
+#include <sys/syscall.h>
+
+/* In place of the C library's: fails once with this error. */
+static int refuse_send;
+
+ssize_t sendto(int fd, const void *data, size_t n, int flags, const struct sockaddr *to,
+	       socklen_t len)
+{
+	if (refuse_send != 0) {
+		errno = refuse_send;
+		refuse_send = 0;
+		return -1;
+	}
+	return syscall(SYS_sendto, fd, data, n, flags, to, len);
+}
+
 TestSuite(vsock_host, .init = device_init, .timeout = 120);
 
 /* A client whose connection the guest accepted; returns its descriptor and the host port. */
@@ -456,6 +472,23 @@ Test(vsock_host, a_descriptor_that_is_no_socket_is_a_refusal)
 		}
 	}
 	cr_assert_eq(dev.table.used, 0);
+}
+
+Test(vsock_host, a_request_there_is_no_memory_for_is_refused_and_the_next_is_not)
+{
+	static const int no_memory[] = { ENOBUFS, ENOMEM };
+
+	for (size_t i = 0; i < array_len(no_memory); i++) {
+		refuse_send = no_memory[i];
+		guest_op(VSOCK_OP_REQUEST, 1, 2);
+		expect(VSOCK_OP_RST, 1, 2);
+		cr_assert_eq(refuse_send, 0);
+		cr_assert_eq(dev.table.used, 0);
+		close(guest_connects(1, 2));
+		pump();
+		expect(VSOCK_OP_SHUTDOWN, 1, 2);
+		guest_op(VSOCK_OP_RST, 1, 2);
+	}
 }
 
 Test(vsock_host, without_a_supervisor_the_guest_is_refused_and_clients_are_not)

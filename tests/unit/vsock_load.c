@@ -137,6 +137,32 @@ Test(vsock_load, a_thousand_and_twenty_three_connections_at_once)
 	quit();
 }
 
+/* Under the limit that the jailer gives it: the answer for a connection that the guest gave up
+ * comes when every descriptor but the last is in use. */
+Test(vsock_load, an_answer_that_comes_late_finds_a_descriptor_when_the_table_is_full)
+{
+	static int fd[PLAN_VSOCK_CONNS];
+	struct rlimit planned = { PLAN_VSOCK_NOFILE, PLAN_VSOCK_NOFILE };
+	struct dial_request r;
+	uint32_t port = 0;
+	int late;
+
+	up();
+	cr_assert_eq(prlimit(p.pid, RLIMIT_NOFILE, &planned, NULL), 0);
+	op(VSOCK_OP_REQUEST, 1, 2);
+	cr_assert(readable_soon(super));
+	cr_assert(next_dial(&r));
+	op(VSOCK_OP_RST, 1, 2);
+	for (int i = 0; i < PLAN_VSOCK_CONNS; i++)
+		fd[i] = host_opens(52, &port);
+	late = answer_dial(&r);
+	cr_assert(ends(late), "%s", process_log(&p));
+	op(VSOCK_OP_RST, 52, port);
+	cr_assert(ends(fd[PLAN_VSOCK_CONNS - 1]));
+	guest_opens(1, 2);
+	quit();
+}
+
 Test(vsock_load, a_storm_of_rsts_and_kicks_is_survived_and_forgotten)
 {
 	int rss, fd;
