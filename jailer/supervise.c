@@ -39,6 +39,7 @@ enum {
 	GRACE_MS = 200,		/* for processes that end by themselves */
 	KILL_MS = 5000,		/* for the kernel to end those that were killed */
 	CGROUP_MS = 1000,
+	REPORTS_PER_ROUND = 16,
 	DIALS_PER_ROUND = 16,
 	LAST_READS = 64,	/* of one log pipe, at the end */
 };
@@ -56,6 +57,7 @@ struct supervisor {
 	unsigned nalive;
 	bool alive[PLAN_PROCESSES];
 	bool ctl_open, client_open, dial_open;
+	bool running;			/* the VMM said that the guest runs */
 	struct console console;
 	struct relay relay[PLAN_PROCESSES];
 };
@@ -100,22 +102,33 @@ static void check_end(struct supervisor *s, bool by_itself)
 	arm(GRACE_MS);
 }
 
+static void take_report(struct supervisor *s, const struct vmm_report *r, ssize_t n)
+{
+	bool whole = n == (ssize_t)sizeof(*r);
+
+	if (whole && r->type == VMM_REPORT_RUNNING && !s->running) {
+		s->running = true;
+		message_running(SUP_CLIENT);
+	} else if (whole && r->type == VMM_REPORT_END) {
+		outcome_report(&s->outcome, r);
+	} else {	/* no report, or one too many: the VMM is not itself any more */
+		outcome_death(&s->outcome, 0, 0);
+	}
+}
+
 static void handle_ctl(struct supervisor *s)
 {
 	struct { struct vmm_report r; char more; } in;
 	ssize_t n;
 
-	while (s->ctl_open) {
+	/* An honest VMM has two things to say: what a round leaves unread, a liar wrote. */
+	for (int i = 0; i < REPORTS_PER_ROUND && s->ctl_open; i++) {
 		n = read(SUP_CTL, &in, sizeof(in.r) + 1);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		s->ctl_open = n > 0;
-		if (n == (ssize_t)sizeof(in.r) && in.r.type == VMM_REPORT_RUNNING)
-			message_running(SUP_CLIENT);
-		else if (n == (ssize_t)sizeof(in.r) && in.r.type == VMM_REPORT_END)
-			outcome_report(&s->outcome, &in.r);
-		else if (n > 0)	/* not a report: the VMM is not itself any more */
-			outcome_death(&s->outcome, 0, 0);
+		if (n > 0)
+			take_report(s, &in.r, n);
 	}
 	check_end(s, true);
 }

@@ -83,6 +83,8 @@ static void be_vmm(const char *what)
 	struct vmm_report report = { .type = VMM_REPORT_RUNNING };
 
 	call(SYS_write, VMM_CTL, (long)&report, sizeof(report), 0);
+	while (same(what, "repeat"))
+		call(SYS_write, VMM_CTL, (long)&report, sizeof(report), 0);
 	if (same(what, "lie"))
 		call(SYS_write, VMM_CTL, (long)"nonsense", 8, 0);
 	report = (struct vmm_report){ .type = VMM_REPORT_END, .reason = END_VIOLATION };

@@ -95,6 +95,17 @@ Test(fake, a_vmm_that_talks_nonsense_ends_the_vm)
 	json_decref(rig_end(&r, "vmm-died", 1));
 }
 
+/* For ever, and the supervisor listens to others all the same. */
+Test(fake, a_vmm_that_repeats_itself_ends_the_vm)
+{
+	json_t *e;
+
+	start("repeat");
+	json_decref(rig_expect(&r, "running"));
+	e = rig_end(&r, "vmm-died", 1);
+	json_decref(e);
+}
+
 /* It may not put words into the supervisor's mouth: the VM goes on until it is stopped. */
 Test(fake, a_vmm_cannot_report_a_violation)
 {
