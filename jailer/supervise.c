@@ -41,6 +41,8 @@ enum {
 	CGROUP_MS = 1000,
 	REPORTS_PER_ROUND = 16,
 	DIALS_PER_ROUND = 16,
+	DIALS_PER_SECOND = 1000,
+	SECOND_MS = 1000,
 	LAST_READS = 64,	/* of one log pipe, at the end */
 };
 
@@ -58,6 +60,9 @@ struct supervisor {
 	bool alive[PLAN_PROCESSES];
 	bool ctl_open, client_open, dial_open;
 	bool running;			/* the VMM said that the guest runs */
+	bool dial_full;			/* VSOCK does not take its replies */
+	uint64_t dial_window;		/* start of the second counted, ms */
+	uint32_t dials;			/* in it */
 	struct console console;
 	struct relay relay[PLAN_PROCESSES];
 };
@@ -236,21 +241,53 @@ static void handle_timer(struct supervisor *s)
 		kill_all(s);
 }
 
-static void handle_dial(struct supervisor *s)
+/* Milliseconds until the vsock process may ask again; 0: now. */
+static uint64_t dial_wait(const struct supervisor *s, uint64_t now)
+{
+	uint64_t end = s->dial_window + SECOND_MS;
+
+	return s->dials >= DIALS_PER_SECOND && now < end ? end - now : 0;
+}
+
+static void handle_dial(struct supervisor *s, uint64_t now)
 {
 	struct pollfd ready = { .fd = SUP_DIAL, .events = POLLIN | POLLOUT };
-	struct timespec now = { 0 };
+	struct timespec none = { 0 };
 
+	if (now >= s->dial_window + SECOND_MS) {
+		s->dial_window = now;
+		s->dials = 0;
+	}
 	/* Replies keep the order of requests and are never dropped: no request is taken while
-	 * the last reply might not fit. */
-	for (int i = 0; i < DIALS_PER_ROUND && s->dial_open; i++) {
-		if (ppoll(&ready, 1, &now, NULL) <= 0)
+	 * the last reply might not fit, and until then only room for it wakes us. */
+	for (int i = 0; i < DIALS_PER_ROUND && s->dial_open && dial_wait(s, now) == 0; i++) {
+		if (ppoll(&ready, 1, &none, NULL) <= 0)
 			return;
-		if ((ready.revents & (POLLIN | POLLHUP)) == 0 ||
-		    (ready.revents & POLLOUT) == 0)
+		s->dial_full = (ready.revents & POLLOUT) == 0;
+		if (s->dial_full) {
+			s->dial_open = (ready.revents & POLLHUP) == 0;
 			return;
+		}
+		if ((ready.revents & (POLLIN | POLLHUP)) == 0)
+			return;
+		s->dials++;
 		s->dial_open = dial_serve(SUP_DIAL, rundir_socket_name(s->plan->config));
 	}
+}
+
+static void poll_dial(const struct supervisor *s, struct pollfd *at, uint64_t now,
+		      uint64_t *wait)
+{
+	uint64_t ms = dial_wait(s, now);
+
+	if (!s->dial_open)
+		return;
+	if (ms > 0) {
+		*wait = min_u64(*wait, ms);
+		return;
+	}
+	at->fd = SUP_DIAL;
+	at->events = s->dial_full ? POLLOUT : POLLIN;
 }
 
 static void fill(const struct supervisor *s, struct pollfd *at, uint64_t now, uint64_t *wait)
@@ -261,7 +298,7 @@ static void fill(const struct supervisor *s, struct pollfd *at, uint64_t now, ui
 	at[AT_SIGNAL].fd = SUP_SIGNAL;
 	at[AT_CLIENT].fd = s->client_open ? SUP_CLIENT : -1;
 	at[AT_TIMER].fd = SUP_TIMER;
-	at[AT_DIAL].fd = s->dial_open ? SUP_DIAL : -1;
+	poll_dial(s, &at[AT_DIAL], now, wait);
 	console_poll(&s->console, now, &at[AT_CONSOLE], wait);
 	for (unsigned i = 0; i < s->plan->nprocs; i++) {
 		uint64_t ms = relay_wait(&s->relay[i], now);
@@ -284,7 +321,7 @@ static void handle(struct supervisor *s, const struct pollfd *at, uint64_t now)
 	if (at[AT_TIMER].revents != 0)
 		handle_timer(s);
 	if (at[AT_DIAL].revents != 0)
-		handle_dial(s);
+		handle_dial(s, now);
 	if (at[AT_CONSOLE].revents != 0)
 		console_serve(&s->console, now);
 	for (unsigned i = 0; i < s->plan->nprocs; i++)

@@ -66,6 +66,31 @@ static void dial(void)
 		call(SYS_write, ((int *)control)[4], (long)"hello", 5, 0);
 }
 
+/* Asks the supervisor for connections to nobody, for ever, and never listens. */
+static _Noreturn void ask_deaf(void)
+{
+	struct dial_request request = { .port = 7 };
+
+	SAY("asking");
+	for (;;)
+		call(SYS_write, VSOCK_DIAL, (long)&request, sizeof(request), 0);
+}
+
+/* Asks 3500 times, as fast as it is answered. */
+static void ask_often(void)
+{
+	struct pollfd ready = { .fd = VSOCK_DIAL, .events = POLLIN };
+	struct dial_request request = { .port = 7 };
+	struct dial_reply reply;
+
+	for (int i = 0; i < 3500; i++) {
+		call(SYS_write, VSOCK_DIAL, (long)&request, sizeof(request), 0);
+		call(SYS_ppoll, (long)&ready, 1, 0, 0);
+		call(SYS_read, VSOCK_DIAL, (long)&reply, sizeof(reply), 0);
+	}
+	SAY("answered");
+}
+
 static void be_device(const char *what, const char *name)
 {
 	if (same(what, "open") && same(name, "immure-vsock"))
@@ -74,6 +99,10 @@ static void be_device(const char *what, const char *name)
 		call(SYS_exit_group, 3, 0, 0, 0);
 	if (same(what, "dial") && same(name, "immure-vsock"))
 		dial();
+	if (same(what, "deaf") && same(name, "immure-vsock"))
+		ask_deaf();
+	if (same(what, "often") && same(name, "immure-vsock"))
+		ask_often();
 	for (int i = 0; same(what, "flood") && i < 200000; i++)
 		SAY("\033[31mflood");
 }

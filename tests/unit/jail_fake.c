@@ -145,6 +145,62 @@ Test(fake, a_port_nobody_listens_on_is_refused)
 	json_decref(rig_end(&r, "stopped", 0));
 }
 
+static void await_log(const char *text)
+{
+	json_t *e = rig_expect(&r, "log");
+
+	cr_assert_str_eq(rig_word(e, "text"), text);
+	json_decref(e);
+}
+
+static void stop(void)
+{
+	cr_assert_eq(send(r.client, "{\"op\":\"stop\"}", 13, 0), 13);
+	json_decref(rig_end(&r, "stopped", 0));
+}
+
+/* Nanoseconds of processor time that the supervisor has used. */
+static unsigned long long supervisor_time(void)
+{
+	unsigned long long ns = 0;
+	char path[40];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)r.jailer);
+	f = fopen(path, "re");
+	cr_assert_not_null(f);
+	cr_assert_eq(fscanf(f, "%llu", &ns), 1);
+	fclose(f);
+	return ns;
+}
+
+Test(fake, an_asker_that_does_not_listen_costs_the_supervisor_nothing)
+{
+	unsigned long long before;
+
+	start("deaf");
+	await_log("asking");
+	usleep(200000);
+	before = supervisor_time();
+	usleep(1000000);
+	cr_assert_leq(supervisor_time() - before, 20000000, "it spins");
+	stop();
+}
+
+/* 3500 answers at 1000 a second: the first second and two more are over. */
+Test(fake, connections_are_made_at_a_bounded_rate)
+{
+	struct timespec from, to;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	start("often");
+	await_log("answered");
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	cr_assert_geq((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000,
+		      2900, "too fast");
+	stop();
+}
+
 /* What a caller sees of it: the lines, harmless, and the count of those it did not read in
  * time. */
 static bool is_flood(const char *text)
