@@ -29,11 +29,16 @@ IS_GCC  := $(shell $(CC) --version 2>/dev/null | head -1 | grep -qi clang && ech
 # Hardening of what is shipped.
 HARD    := -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 \
            -fstack-clash-protection -fcf-protection=full -fno-strict-aliasing -fno-plt \
-           -fvisibility=hidden -ffunction-sections -fdata-sections
+           -fvisibility=hidden -ffunction-sections -fdata-sections \
+           -fno-asynchronous-unwind-tables -fno-unwind-tables
+# What C leaves undefined and a guest could steer into traps (SIGILL) in what is shipped, too.
+TRAPS   := bounds,signed-integer-overflow,pointer-overflow,shift,integer-divide-by-zero,unreachable,vla-bound,return,bool,enum
+HARD    += -fsanitize=$(TRAPS)
 ifeq ($(IS_GCC),1)
-HARD    += -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr -mharden-sls=all
+HARD    += -fsanitize-undefined-trap-on-error \
+           -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr -mharden-sls=all
 else
-HARD    += -ftrivial-auto-var-init=zero -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang \
+HARD    += -fsanitize-trap=$(TRAPS) -ftrivial-auto-var-init=zero -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang \
            -Wno-unused-command-line-argument
 endif
 HARDLD  := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--gc-sections
@@ -204,6 +209,13 @@ install: all
 	install -m 755 $(B)/bin/immure $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(filter-out %/immure,$(BINS)) $(DESTDIR)$(LIBEXEC)/
 	install -m 644 $(wildcard docs/*.1) $(DESTDIR)$(PREFIX)/share/man/man1/
+
+# How programs are compiled and linked; for tests/hardened.
+.PHONY: flags flags-link
+flags:
+	@echo '$(CFLAGS) $(HARD)'
+flags-link:
+	@echo '$(HARDLD)'
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/immure $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(wildcard docs/*.1)))
