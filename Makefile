@@ -67,7 +67,9 @@ PROGRAMS := immure immure-jailer immure-vmm immure-blk immure-vsock immure-init
 
 immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,cgroup.c config.c plan.c plan_print.c failure.c)
 immure_POL        := $(POLICIES)
-immure_LIBS       := -ljansson -llz4 -lzstd -llzma -lz -lmd
+# libcap-ng is there for its names; what else it holds must not bring in the user database.
+immure_LIBS       := -ljansson -lcap-ng -llz4 -lzstd -llzma -lz -lmd \
+                     $(if $(SAN),,-Wl,--defsym=initgroups=0 -Wl,--defsym=getpwuid=0)
 immure-jailer_SRC := $(call srcs,jailer) $(CORE)
 immure-jailer_POL := jail jailer supervisor
 immure-jailer_LIBS := -ljansson

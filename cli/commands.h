@@ -8,5 +8,6 @@ int cmd_run(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
 int cmd_kernel(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_walls(int argc, char **argv);
 
 #endif

@@ -18,6 +18,7 @@ static const struct help_text texts[] = {
 	  "  immure run [OPTION...] ROOTFS [--] COMMAND [ARGUMENT...]\n"
 	  "  immure plan [OPTION...] ROOTFS    what run would open, by whom, under which limits\n"
 	  "  immure doctor                     can this host do it, and if not, why\n"
+	  "  immure walls [NAME]               what confines the machines that run, by the kernel\n"
 	  "  immure kernel import|list|rm      the kernels that guests boot\n"
 	  "  immure version\n"
 	  "  immure help [SUBCOMMAND]\n"
@@ -69,6 +70,19 @@ static const struct help_text texts[] = {
 	  "Examples:\n"
 	  "  immure plan ./rootfs\n"
 	  "  immure plan --json --disk data.img ./rootfs | python3 -m json.tool\n" },
+	{ "walls",
+	  "immure walls [NAME] [--json]\n"
+	  "\n"
+	  "Shows what confines each process of the running machine NAME, read from the kernel: ids,\n"
+	  "namespaces, system call filters, capabilities, descriptors, mounts, limits.  Without NAME,\n"
+	  "one line for each machine of this host.  What cannot be read is said to be so.\n"
+	  "\n"
+	  "  --json   one object; without NAME with all machines in it\n"
+	  "\n"
+	  "Exit status: 0 every wall stands; 1 something is weaker than planned, and named; 125 error.\n"
+	  "\n"
+	  "Example:\n"
+	  "  immure run --name web ./rootfs -- ./server & immure walls web\n" },
 	{ "doctor",
 	  "immure doctor [--json] [--probe-guest]\n"
 	  "\n"

@@ -13,6 +13,17 @@ walls() {
 	status_of wait $pid
 	return "$result"
 }
+walls_command() {
+	truncate -s 1048576 "$WORK/w.img"
+	start --name seen --disk "$WORK/w.img" "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/s.log" &
+	local pid=$!
+	wait_for 300 grep -q up "$WORK/s.log"
+	status_of "$IMMURE" walls seen
+	local result=$STATUS
+	kill -TERM $pid
+	status_of wait $pid
+	return "$result"
+}
 killed() { # PROCESS
 	start "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/k.log" 2> "$WORK/k.err" &
 	local pid=$!
@@ -50,6 +61,7 @@ limits_bite() {
 }
 
 claim "every thread: two filters, no privileges, empty root, only its plan ($MODE)" walls
+claim "\`immure walls\` finds the VM by name and every wall standing ($MODE)" walls_command
 for p in vmm blk vsock jailer; do
 	claim "immure-$p killed: the VM ends within seconds with 125 ($MODE)" killed $p
 done
