@@ -4,6 +4,7 @@
 #include "cli/help.h"
 #include "cli/say.h"
 
+#include <signal.h>
 #include <string.h>
 
 static const struct {
@@ -18,6 +19,8 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	/* A caller that ignores it has its children reaped by the kernel, and us ours. */
+	signal(SIGCHLD, SIG_DFL);
 	if (argc < 2) {
 		help_print("");
 		return EXIT_IMMURE;

@@ -307,6 +307,9 @@ static void tear_down(void)
 
 TestSuite(run, .init = set_up, .fini = tear_down, .timeout = 60);
 
+/* A signal that the caller of immure ignores; 0: none. */
+static int ignored;
+
 /* Starts `immure run OPTIONS image COMMAND` with standard streams in files of the directory. */
 static pid_t launch(const char *options, const char *command)
 {
@@ -328,6 +331,8 @@ static pid_t launch(const char *options, const char *command)
 		return pid;
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
+	if (ignored)
+		signal(ignored, SIG_IGN);
 	/* Its own session, so that a terminal as "in" becomes its own; and no test waits for ever. */
 	setsid();
 	alarm(30);
@@ -453,6 +458,13 @@ Test(run, a_jailer_that_dies_is_an_error)
 	cr_assert(strstr(text("err"), "without a report"));
 	cr_assert_eq(run("", "crash"), 125);
 	cr_assert(strstr(text("err"), "killed by signal 9"));
+}
+
+Test(run, a_caller_that_ignores_its_children_changes_nothing)
+{
+	ignored = SIGCHLD;
+	cr_assert_eq(run("", "crash"), 125);
+	cr_assert(strstr(text("err"), "killed by signal 9"), "%s", text("err"));
 }
 
 Test(run, a_guest_that_never_connects_is_stopped)
