@@ -6,7 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+
+enum { KMSG_MAJOR = 1, KMSG_MINOR = 11 };	/* Documentation/admin-guide/devices.txt */
 
 int fail(struct fail *f, enum proto_fail kind, const char *fmt, ...)
 {
@@ -33,6 +37,20 @@ int fail_errno(struct fail *f, int err, const char *fmt, ...)
 	return -1;
 }
 
+/* The kernel log, and nothing that the command put in its place: that might never take a line. */
+static int open_log(void)
+{
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) ||
+			st.st_rdev != makedev(KMSG_MAJOR, KMSG_MINOR))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 void note(const char *fmt, ...)
 {
 	static const char prefix[] = "<3>immure-init: ";
@@ -47,7 +65,7 @@ void note(const char *fmt, ...)
 	va_end(args);
 	len = strlen(line);
 	line[len++] = '\n';
-	fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	fd = open_log();
 	if (fd < 0)
 		return;
 	if (write(fd, line, len) < 0) {

@@ -122,10 +122,23 @@ static void undo_line(char *line)
 		note("unmount %s: %s", target, strerror(errno));
 }
 
+/* The command may have mounted over /proc what it liked: a pipe there must not hold us up. */
+static int open_mounts(void)
+{
+	int fd = open("/proc/self/mounts", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 void mounts_undo(void)
 {
 	static char list[MOUNTINFO_MAX];
-	int fd = open("/proc/self/mounts", O_RDONLY | O_CLOEXEC);
+	int fd = open_mounts();
 	size_t len = 0;
 	ssize_t n;
 

@@ -2,12 +2,15 @@
 /* The guest's parsers: START, small control frames, image kinds, users. */
 #include <criterion/criterion.h>
 
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest/control.c"
 #include "guest/fail.c"
 #include "guest/modules.c"
+#include "guest/mounts.c"
 #include "guest/rootfs.c"
 #include "guest/start.c"
 #include "guest/users.c"
@@ -444,4 +447,65 @@ Test(users, missing_files_leave_numbers)
 	cr_assert_eq(resolve(&id, "", none, none, &f), 0);
 	cr_assert(id.uid == 0 && id.gid == 0);
 	cr_assert_eq(resolve(&id, "root", none, none, &f), -1);
+}
+
+/* ---- what the command left behind ---- */
+
+static bool put_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	close(fd);
+	return ok;
+}
+
+/* Mounts of our own, whoever we are. */
+static bool own_mounts(void)
+{
+	char user[32], group[32];
+
+	if (geteuid() == 0)
+		return unshare(CLONE_NEWNS) == 0;
+	snprintf(user, sizeof(user), "0 %u 1", geteuid());
+	snprintf(group, sizeof(group), "0 %u 1", getegid());
+	return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && put_text("/proc/self/setgroups", "deny") &&
+	       put_text("/proc/self/uid_map", user) && put_text("/proc/self/gid_map", group);
+}
+
+/* True when @f returns although the file system at @top, which is the test's own, has a pipe as
+ * @file. */
+static bool returns_beside_pipe(void (*f)(void), const char *top, const char *dir, const char *file)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		alarm(5);
+		if (!own_mounts() ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    mount("pipes", top, "tmpfs", 0, NULL) < 0 ||
+		    (dir && mkdir(dir, 0755) < 0) || mkfifo(file, 0600) < 0)
+			_exit(1);
+		f();
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(!WIFEXITED(status) || WEXITSTATUS(status) == 0, "no file system of its own");
+	return WIFEXITED(status);
+}
+
+static void note_something(void)
+{
+	note("something");
+}
+
+Test(ending, a_pipe_over_the_list_of_mounts_does_not_hold_it_up)
+{
+	cr_assert(returns_beside_pipe(mounts_undo, "/proc", "/proc/self", "/proc/self/mounts"));
+}
+
+Test(ending, a_pipe_as_the_kernel_log_does_not_hold_it_up)
+{
+	cr_assert(returns_beside_pipe(note_something, "/dev", NULL, "/dev/kmsg"));
 }
