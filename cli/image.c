@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <sha2.h>
 #include <signal.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,9 +100,53 @@ static void hash_entry(SHA2_CTX *sha, const FTSENT *e, size_t skip)
 	SHA256Update(sha, (const uint8_t *)&facts, sizeof(facts));
 }
 
+/* File systems known to say when a file was really changed. */
+static bool keeps_change_times(long type)
+{
+	static const long known[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+				      TMPFS_MAGIC, F2FS_SUPER_MAGIC };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (type == known[i])
+			return true;
+	return false;
+}
+
+/* Elsewhere (a mounted image: erofs and squashfs keep one time a file, and show it as both) files
+ * of the same size and time may differ: then their bytes tell.  Returns 0 or -errno. */
+static int hash_contents(SHA2_CTX *sha, const FTSENT *e)
+{
+	const struct stat *st = e->fts_statp;
+	static uint8_t buf[256 * 1024];
+	struct statfs fs;
+	ssize_t n = -1;
+	int fd;
+
+	if (e->fts_info != FTS_F || st->st_size == 0 || st->st_mtim.tv_sec != st->st_ctim.tv_sec ||
+	    st->st_mtim.tv_nsec != st->st_ctim.tv_nsec)
+		return 0;
+	fd = open(e->fts_accpath, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (fstatfs(fd, &fs) == 0 && keeps_change_times((long)fs.f_type))
+		n = 0;
+	else
+		while ((n = read(fd, buf, sizeof(buf))) > 0)
+			SHA256Update(sha, buf, (size_t)n);
+	n = n < 0 ? -errno : 0;
+	close(fd);
+	return (int)n;
+}
+
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
 	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static void unreadable(const char *path, int err)
+{
+	say_error("cannot read %s: %s", path, strerror(err));
+	say_hint("the root file system must be readable; run as its owner or as root");
 }
 
 /* Walks @root; returns 0, or -1 after a message. */
@@ -111,6 +157,7 @@ static int list_tree(char *root, bool all_root, struct tree *t)
 	SHA2_CTX sha;
 	FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
 	FTSENT *e;
+	int err;
 
 	if (!walk) {
 		say_error("cannot read %s: %s", root, strerror(errno));
@@ -122,12 +169,17 @@ static int list_tree(char *root, bool all_root, struct tree *t)
 		if (e->fts_info == FTS_DP)
 			continue;
 		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS) {
-			say_error("cannot read %s: %s", e->fts_path, strerror(e->fts_errno));
-			say_hint("the root file system must be readable; run as its owner or as root");
+			unreadable(e->fts_path, e->fts_errno);
 			fts_close(walk);
 			return -1;
 		}
 		hash_entry(&sha, e, skip);
+		err = hash_contents(&sha, e);
+		if (err != 0) {
+			unreadable(e->fts_path, -err);
+			fts_close(walk);
+			return -1;
+		}
 		t->files++;
 		t->bytes += e->fts_info == FTS_F ? (uint64_t)e->fts_statp->st_size : 0;
 	}
@@ -204,6 +256,19 @@ static int mkfs_failed(const char *root, int status)
 	return -1;
 }
 
+/* What is there under its name is trusted to be whole: on the disk first, then named.  (A crash
+ * that loses the name costs making it again.) */
+static int sync_path(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
 /* Makes @image out of @root, by way of @temp. */
 static int build(const char *root, bool all_root, const char *temp, const char *image,
 		 const struct tree *t)
@@ -231,7 +296,7 @@ static int build(const char *root, bool all_root, const char *temp, const char *
 	}
 	if (status != 0)
 		return mkfs_failed(root, status);
-	if (rename(temp, image) != 0) {
+	if (sync_path(temp) != 0 || rename(temp, image) != 0) {
 		say_error("cannot keep the image %s: %s", image, strerror(errno));
 		unlink(temp);
 		return -1;

@@ -1,6 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LIBS: -lmd */
 /* image.c: a directory becomes one cached image; its key follows what is in it. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What image.c syncs and renames, in order. */
+static char trace[8];
+
+static int traced_fsync(int fd)
+{
+	strncat(trace, "s", sizeof(trace) - strlen(trace) - 1);
+	return fsync(fd);
+}
+
+static int traced_rename(const char *from, const char *to)
+{
+	strncat(trace, "r", sizeof(trace) - strlen(trace) - 1);
+	return rename(from, to);
+}
+
+#define fsync traced_fsync
+#define rename traced_rename
 #include "cli/cache.c"
 #include "cli/image.c"
 #include "cli/say.c"
@@ -11,7 +32,7 @@ static char base[] = "/tmp/immure-image.XXXXXX";
 static char tree[64];
 
 /* Runs a shell line; $B is the scratch directory, $T the tree in it. */
-static void run(const char *line)
+static int shell(const char *line)
 {
 	pid_t pid = fork();
 	int status;
@@ -21,7 +42,12 @@ static void run(const char *line)
 		_exit(127);
 	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert_eq(status, 0, "%s", line);
+	return status;
+}
+
+static void run(const char *line)
+{
+	cr_assert_eq(shell(line), 0, "%s", line);
 }
 
 static void setup(void)
@@ -81,6 +107,31 @@ Test(image, a_directory_is_made_once_and_reused)
 	cr_assert_eq(stat(path, &second), 0);
 	cr_assert_eq(first.st_ino, second.st_ino);
 	cr_assert_eq(use_file(path), 0, "what was made is a known format");
+}
+
+Test(image, an_image_is_on_the_disk_before_it_has_its_name)
+{
+	char path[PATH_MAX];
+
+	cr_assert_eq(image_prepare(tree, path, sizeof(path)), 0);
+	cr_assert_str_eq(trace, "sr");
+}
+
+/* A mounted erofs keeps one time a file. */
+Test(image, where_times_tell_nothing_contents_do)
+{
+	char first[SHA256_DIGEST_STRING_LENGTH], second[SHA256_DIGEST_STRING_LENGTH];
+
+	run("mkdir $B/m && mkfs.erofs --quiet -T 1000000000 $B/1.erofs $T && "
+	    "echo two > $T/bin/a && mkfs.erofs --quiet -T 1000000000 $B/2.erofs $T");
+	if (shell("mount -o ro,loop -t erofs $B/1.erofs $B/m") != 0)
+		cr_skip_test("an image cannot be mounted here");
+	snprintf(tree, sizeof(tree), "%s/m", base);
+	key_of(first);
+	run("umount $B/m && mount -o ro,loop -t erofs $B/2.erofs $B/m");
+	key_of(second);
+	run("umount $B/m");
+	cr_assert_str_neq(first, second);
 }
 
 Test(image, a_half_made_image_of_a_dead_run_is_swept)
