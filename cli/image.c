@@ -256,6 +256,22 @@ static int mkfs_failed(const char *root, int status)
 	return -1;
 }
 
+/* What would end us while a child works, and the child's own end. */
+static void ending_signals(sigset_t *set)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct sigaction old;
+
+		/* What nohup ignores stays ignored; blocked, it would reach us all the same. */
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaddset(set, signals[i]);
+	}
+}
+
 /* What is there under its name is trusted to be whole: on the disk first, then named.  (A crash
  * that loses the name costs making it again.) */
 static int sync_path(const char *path)
@@ -277,14 +293,15 @@ static int build(const char *root, bool all_root, const char *temp, const char *
 	int status;
 	pid_t pid;
 
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGHUP);
-	sigaddset(&blocked, SIGCHLD);
+	ending_signals(&blocked);
 	sigprocmask(SIG_BLOCK, &blocked, &before);
 	pid = start_mkfs(temp, root, all_root, &before);
-	status = pid < 0 ? -SIGTERM : wait_child(pid, &blocked, temp, root, t);
+	if (pid < 0) {
+		say_error("cannot start mkfs.erofs: %s", strerror(errno));
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		return -1;
+	}
+	status = wait_child(pid, &blocked, temp, root, t);
 	if (say_to_terminal())
 		fputs("\r\033[K", stderr);
 	if (status != 0)

@@ -43,8 +43,12 @@ static void watch_signals(struct sigaction *old)
 	const struct sigaction sa = { .sa_handler = on_signal };
 
 	caught = 0;
-	for (size_t i = 0; i < array_len(watched); i++)
-		sigaction(watched[i], &sa, &old[i]);
+	for (size_t i = 0; i < array_len(watched); i++) {
+		sigaction(watched[i], NULL, &old[i]);
+		/* What nohup ignores stays ignored. */
+		if (old[i].sa_handler != SIG_IGN)
+			sigaction(watched[i], &sa, NULL);
+	}
 }
 
 /* Back to what it was; a signal that came in between now takes effect. */

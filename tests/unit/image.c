@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LIBS: -lmd */
 /* image.c: a directory becomes one cached image; its key follows what is in it. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,18 @@ static int traced_rename(const char *from, const char *to)
 	return rename(from, to);
 }
 
+/* The next fork fails. */
+static int no_fork;
+
+static pid_t failing_fork(void)
+{
+	if (!no_fork)
+		return fork();
+	errno = EAGAIN;
+	return -1;
+}
+
+#define fork failing_fork
 #define fsync traced_fsync
 #define rename traced_rename
 #include "cli/cache.c"
@@ -115,6 +128,45 @@ Test(image, an_image_is_on_the_disk_before_it_has_its_name)
 
 	cr_assert_eq(image_prepare(tree, path, sizeof(path)), 0);
 	cr_assert_str_eq(trace, "sr");
+}
+
+/* What ends immure while @signo comes in the middle: its wait status. */
+static int end_of_a_run(int signo, bool ignored)
+{
+	char path[PATH_MAX];
+	int status;
+	pid_t pid;
+
+	run("mkdir -p $B/fake && rm -rf $B/images && "
+	    "printf '#!/bin/sh\nkill -%s $PPID; sleep 0.3; exec /usr/bin/mkfs.erofs \"$@\"\n' \"$S\" "
+	    "> $B/fake/mkfs.erofs && chmod 755 $B/fake/mkfs.erofs");
+	snprintf(path, sizeof(path), "%s/fake:%s", base, getenv("PATH"));
+	pid = fork();
+	if (pid == 0) {
+		setenv("PATH", path, 1);
+		signal(signo, ignored ? SIG_IGN : SIG_DFL);
+		_exit(image_prepare(tree, path, sizeof(path)) == 0 ? 0 : 1);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+Test(image, what_the_caller_ignores_does_not_end_the_work)
+{
+	setenv("S", "HUP", 1);
+	cr_assert_eq(end_of_a_run(SIGHUP, true), 0);
+	cr_assert_eq(end_of_a_run(SIGHUP, false), SIGHUP);
+	run("test ! -e $B/images/making");
+}
+
+Test(image, a_child_that_cannot_be_made_is_an_error)
+{
+	char path[PATH_MAX];
+
+	no_fork = 1;
+	cr_assert_eq(image_prepare(tree, path, sizeof(path)), -1);
+	cr_assert_str_eq(say_last(), "cannot start mkfs.erofs: Resource temporarily unavailable");
+	no_fork = 0;
 }
 
 /* A mounted erofs keeps one time a file. */

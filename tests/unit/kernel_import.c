@@ -747,3 +747,22 @@ Test(kernel, sigterm_during_the_work_cleans_up_and_then_kills)
 		expect_kernels(1);
 	}
 }
+
+static void hang_up(int signo)
+{
+	(void)signo;
+	raise(SIGHUP);
+}
+
+Test(kernel, what_the_caller_ignores_does_not_end_an_import)
+{
+	const struct itimerval often = { .it_value = { .tv_usec = 1000 },
+					 .it_interval = { .tv_usec = 1000 } };
+
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGALRM, hang_up);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(import(tree, "k"), 0);
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+}
