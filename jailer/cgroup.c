@@ -10,6 +10,7 @@
  * write to by capability only.  What a VM whose supervisor was killed left is empty and
  * replaced; a cgroup with tasks in it is a VM of the same name that runs. */
 #include "jailer/cgroup.h"
+#include "jailer/devices.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -233,6 +234,15 @@ static void v2_enable(int parent)
 	}
 }
 
+/* Some kernels have no device control, and only root of the host may ask for it. */
+static int without_devices(struct cgroup *cg, int rc)
+{
+	if (rc != -EPERM && rc != -EINVAL && rc != -ENOSYS && rc != -ENOENT)
+		return rc;
+	note(cg, rc == -EPERM ? "devices (only for the host's root)" : "devices");
+	return 0;
+}
+
 static int v2_make(struct cgroup *cg, int parent, const struct plan *p, const struct opened *o,
 		   struct failure *f)
 {
@@ -247,6 +257,8 @@ static int v2_make(struct cgroup *cg, int parent, const struct plan *p, const st
 		cg->note[0] = 0;
 		rc = v2_limits(cg, leaf, p, o, true);
 	}
+	if (rc == 0)
+		rc = without_devices(cg, devices_deny(leaf));
 	if (rc != 0) {
 		unlinkat(parent, cg->name, AT_REMOVEDIR);
 		return failed(cg, rc, "set limits", f);
@@ -357,6 +369,20 @@ static int v1_make_one(struct cgroup *cg, unsigned which, const char *text,
 	return rc;
 }
 
+/* One cgroup for all VMs: it denies the same to each, nothing in it is counted, and there is
+ * nothing to remove. */
+static int v1_devices(struct cgroup *cg, const char *text)
+{
+	int dir = open_parent(ROOT "/devices");
+	int rc = dir < 0 ? dir : devices_deny_v1(dir);
+
+	close(dir);
+	if (rc != 0)
+		return without_devices(cg, rc);
+	cg->devices_home = v1_home(text, "devices");
+	return 0;
+}
+
 static int v1_make(struct cgroup *cg, const struct plan *p, const struct opened *o,
 		   struct failure *f)
 {
@@ -367,13 +393,15 @@ static int v1_make(struct cgroup *cg, const struct plan *p, const struct opened 
 
 	if (read_file("/proc/self/cgroup", text, sizeof(text)) != 0)
 		text[0] = 0;
-	for (unsigned i = 0; i < CGROUP_V1_MAX; i++) {
-		int rc = wanted[i] ? v1_make_one(cg, i, text, p, o) : 0;
+	for (unsigned i = 0; i <= CGROUP_V1_MAX; i++) {
+		bool last = i == CGROUP_V1_MAX;
+		int rc = last ? v1_devices(cg, text)
+			 : wanted[i] ? v1_make_one(cg, i, text, p, o) : 0;
 
 		if (rc != 0) {
 			(void)!cgroup_leave(cg);
 			cgroup_remove(cg->parent, cg->n, cg->name, 0);
-			return failed(cg, rc, v1_controllers[i], f);
+			return failed(cg, rc, last ? "devices" : v1_controllers[i], f);
 		}
 	}
 	return 0;
@@ -414,12 +442,12 @@ int cgroup_make(struct cgroup *cg, const struct plan *p, const struct opened *o,
 	struct statfs fs;
 	int parent;
 
-	*cg = (struct cgroup){ .into = -1, .events = -1 };
+	*cg = (struct cgroup){ .into = -1, .events = -1, .devices_home = -1 };
 	snprintf(cg->name, sizeof(cg->name), "%s", p->config->name);
 	if (!p->cgroup.wanted)
 		return 0;
 	if (statfs(ROOT, &fs) < 0) {
-		note(cg, "memory, CPU, tasks, I/O (no cgroups on this host)");
+		note(cg, "memory, CPU, tasks, I/O, devices (no cgroups on this host)");
 		return 0;
 	}
 	if (fs.f_type != CGROUP2_SUPER_MAGIC && p->root)
@@ -428,7 +456,7 @@ int cgroup_make(struct cgroup *cg, const struct plan *p, const struct opened *o,
 	if (fs.f_type == CGROUP2_SUPER_MAGIC)
 		parent = v2_parent(p->root);
 	if (parent < 0) {
-		note(cg, "memory, CPU, tasks, I/O (no cgroup was delegated to this user)");
+		note(cg, "memory, CPU, tasks, I/O, devices (no cgroup was delegated to this user)");
 		return 0;
 	}
 	return v2_make(cg, parent, p, o, f);
@@ -437,20 +465,30 @@ int cgroup_make(struct cgroup *cg, const struct plan *p, const struct opened *o,
 void cgroup_refused(struct cgroup *cg)
 {
 	cg->into = -1;
-	note(cg, "memory, CPU, tasks, I/O (no tasks may be moved to the delegated cgroup)");
+	note(cg, "memory, CPU, tasks, I/O, devices (no tasks may be moved to the delegated cgroup)");
+}
+
+static int go_home(int *home)
+{
+	int rc = 0;
+
+	if (*home < 0)
+		return 0;
+	if (write(*home, "0", 1) < 0)
+		rc = -errno;
+	close(*home);
+	*home = -1;
+	return rc;
 }
 
 int cgroup_leave(struct cgroup *cg)
 {
-	int rc = 0;
+	int rc = go_home(&cg->devices_home);
 
 	for (unsigned i = 0; i < cg->n; i++) {
-		if (cg->home[i] < 0)
-			continue;
-		if (write(cg->home[i], "0", 1) < 0)
-			rc = -errno;
-		close(cg->home[i]);
-		cg->home[i] = -1;
+		int one = go_home(&cg->home[i]);
+
+		rc = one != 0 ? one : rc;
 	}
 	return rc;
 }

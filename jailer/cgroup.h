@@ -21,6 +21,7 @@ struct cgroup {
 	unsigned n;			/* parents in use; v2: 1; 0: no cgroup */
 	int parent[CGROUP_V1_MAX];	/* O_PATH directories that contain the VM's cgroup */
 	int home[CGROUP_V1_MAX];	/* v1: task lists of where the jailer came from */
+	int devices_home;		/* the same of the devices controller, or -1 */
 	int into;			/* v2: for CLONE_INTO_CGROUP; else -1 */
 	int events;			/* counts processes killed for want of memory; or -1 */
 	char note[160];			/* what could not be limited, and why; or "" */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small parts of the jail: cgroup paths, Landlock's rights, placing descriptors, limits. */
 #include "jailer/cgroup.c"
+#include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "jailer/landlock.c"
 #include "jailer/limits.c"

@@ -2,6 +2,7 @@
 /* LIBS: -ljansson */
 /* The real jailer and flat guests: what confines a VM, how it ends, what it leaves. */
 #include "jailer/cgroup.c"
+#include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "tests/unit/jail_rig.h"
 

@@ -59,6 +59,25 @@ limits_bite() {
 	status_of wait $pid
 	return $result
 }
+# A process put into the VM's cgroup from outside cannot open a device; without root nobody may
+# load the program that refuses it, and that is said.
+devices_denied() {
+	start "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/v.log" 2> "$WORK/v.err" &
+	local pid=$! group result=0
+	wait_for 300 grep -q up "$WORK/v.log"
+	group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pids vmm)/cgroup")
+	if [ "$MODE" = root ]; then
+		: > /dev/null || result=1
+		(echo "$BASHPID" > "$group/cgroup.procs" && : > /dev/null) 2> "$WORK/v.sh" && result=1
+		grep -q '/dev/null: Operation not permitted' "$WORK/v.sh" || result=1
+		cat "$WORK/v.sh"
+	else
+		grep 'not limited:.*devices' "$WORK/v.err" || result=1
+	fi
+	kill -TERM $pid
+	status_of wait $pid
+	return $result
+}
 
 claim "every thread: two filters, no privileges, empty root, only its plan ($MODE)" walls
 claim "\`immure walls\` finds the VM by name and every wall standing ($MODE)" walls_command
@@ -67,3 +86,4 @@ for p in vmm blk vsock jailer; do
 done
 claim "the client killed: nothing is left behind ($MODE)" client_killed
 claim "the VM's cgroup has limits ($MODE)" limits_bite
+claim "no device can be opened in the VM's cgroup ($MODE)" devices_denied
