@@ -8,6 +8,7 @@
 #include "cli/say.h"
 #include "core/guestmem.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,12 +143,17 @@ static bool set_vsock(struct run_options *o, char *v)
 static bool set_json(struct run_options *o, char *v)
 {
 	uint64_t fd;
+	int flags;
 
 	o->json = true;
 	if (!v)
 		return true;
 	if (!value_count(v, 0, 1 << 20, &fd))
 		return refuse("--json", v, "not the number of a descriptor");
+	/* Now, before there are any of our own. */
+	flags = fcntl((int)fd, F_GETFL);
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+		return refuse("--json", v, "not a descriptor that is open for writing");
 	o->json_fd = (int)fd;
 	return true;
 }
@@ -256,6 +262,20 @@ static int take_option(struct run_options *o, int argc, char **argv, int *i)
 	return row->set(o, value) ? 0 : -1;
 }
 
+/* Something before word @i was refused: whether that is to be said as JSON may come behind it. */
+static void look_for_json(struct run_options *o, int argc, char **argv, int i)
+{
+	for (; i < argc && argv[i][0] == '-' && argv[i][1] && strcmp(argv[i], "--") != 0; i++) {
+		char *value;
+		const struct option_row *row = find_option(argv[i], &value);
+
+		if (row && row->set == set_json && !o->json && !row->set(o, value))
+			return;
+		if (row && row->takes_value && !value)
+			i++;
+	}
+}
+
 int run_options_parse(struct run_options *o, int argc, char **argv)
 {
 	int i = 1;
@@ -272,8 +292,10 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 			i++;
 			break;
 		}
-		if (take_option(o, argc, argv, &i) < 0)
+		if (take_option(o, argc, argv, &i) < 0) {
+			look_for_json(o, argc, argv, i + 1);
 			return -1;
+		}
 		if (o->help)
 			return 0;
 	}

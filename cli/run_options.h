@@ -46,7 +46,7 @@ struct run_options {
 };
 
 /* Fills @o from the words behind the subcommand's name (@argv[0] is that name).  Returns 0, or
- * -1 after printing what is wrong and what to do. */
+ * -1 after printing what is wrong and what to do; @o then says whether and where --json prints. */
 must_check int run_options_parse(struct run_options *o, int argc, char **argv);
 
 #endif

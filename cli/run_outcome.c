@@ -45,6 +45,30 @@ int outcome_status(const struct run_outcome *r)
 	return EXIT_IMMURE;
 }
 
+/* For programs: the word for what outcome_explain() says in a sentence.  In its order. */
+static const char *cause_word(const struct run_outcome *r)
+{
+	switch (r->session) {
+	case SESSION_EXITED:
+		return r->cause == STOP_SIGNAL ? "signal" : r->stream_errno ? "stream" : "command";
+	case SESSION_FAILED:
+		return r->fail == PROTO_FAIL_NOTFOUND ? "not-found" :
+		       r->fail == PROTO_FAIL_NOEXEC ? "not-executable" : "guest-setup";
+	case SESSION_WAITING:
+	case SESSION_STARTING:
+	case SESSION_RUNNING:
+	case SESSION_BROKEN:
+		break;
+	}
+	if (r->cause == STOP_SIGNAL)
+		return "signal";
+	if (r->cause == STOP_NO_HELLO)
+		return "boot-timeout";
+	if (ended_by(r, "timeout"))
+		return "timeout";
+	return r->cause == STOP_SESSION && r->session == SESSION_BROKEN ? "agent" : "machine";
+}
+
 /* The supervisor's sentence, or what can be said without one. */
 static void explain_vm(const struct run_outcome *r)
 {
@@ -126,6 +150,7 @@ static void print_json(json_t *root, int fd)
 void outcome_json(const struct run_outcome *r, const struct run_options *o, const char *name)
 {
 	const struct vm_end *e = &r->vm->end;
+	const char *cause = cause_word(r);
 	json_t *root, *times;
 
 	if (!o->json)
@@ -136,6 +161,9 @@ void outcome_json(const struct run_outcome *r, const struct run_options *o, cons
 	json_object_set_new(root, "name", json_string(name));
 	json_object_set_new(root, "exit_status", json_integer(outcome_status(r)));
 	json_object_set_new(root, "signal", json_integer((json_int_t)r->exit_signo));
+	json_object_set_new(root, "cause", json_string(cause));
+	json_object_set_new(root, "error", strcmp(cause, "command") == 0 ? json_null() :
+						  text_or_null(say_last()));
 	json_object_set_new(root, "reason", json_string(e->known ? e->reason : "unknown"));
 	json_object_set_new(root, "detail", json_integer(e->detail));
 	json_object_set_new(root, "process", text_or_null(e->process));
@@ -149,6 +177,7 @@ void outcome_json(const struct run_outcome *r, const struct run_options *o, cons
 void outcome_json_unborn(const struct run_options *o, const char *text)
 {
 	if (o->json)
-		print_json(json_pack("{s:i, s:s, s:s}", "exit_status", EXIT_IMMURE, "reason",
-				     "setup", "text", text), o->json_fd);
+		print_json(json_pack("{s:i, s:s, s:s, s:s, s:s}", "exit_status", EXIT_IMMURE,
+				     "cause", "setup", "error", text, "reason", "setup",
+				     "text", text), o->json_fd);
 }

@@ -33,7 +33,8 @@ int outcome_status(const struct run_outcome *r);
 /* Says on standard error what went wrong, if anything did: what, why, what next. */
 void outcome_explain(const struct run_outcome *r, const struct run_options *o);
 
-/* Prints the JSON object of --json to o->json_fd. */
+/* Prints the JSON object of --json to o->json_fd.  After outcome_explain(), whose last sentence
+ * is its "error". */
 void outcome_json(const struct run_outcome *r, const struct run_options *o, const char *name);
 
 /* The same for a run that failed before there was a machine: @text is the error. */

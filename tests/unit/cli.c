@@ -90,14 +90,15 @@ Test(options, defaults)
 
 Test(options, every_option_in_every_spelling)
 {
+	cr_assert_eq(dup2(STDERR_FILENO, 77), 77);
 	cr_assert_eq(words("-m 1G --cpus=4 -e A=1 --env B=2 -w /tmp -u me:us -t --disk d,ro --disk e "
 			   "--timeout 5s --boot-timeout=1m -k k --append x=y --entry pvh --console "
-			   "--name n --vsock v --json=7 root -- cmd -x"), 0);
+			   "--name n --vsock v --json=77 root -- cmd -x"), 0);
 	cr_assert(o.memory == 1u << 30 && o.cpus == 4 && o.nenv == 2);
 	cr_assert_str_eq(o.env[1], "B=2");
 	cr_assert_str_eq(o.dir, "/tmp");
 	cr_assert_str_eq(o.user, "me:us");
-	cr_assert(o.tty && o.console && o.json && o.json_fd == 7);
+	cr_assert(o.tty && o.console && o.json && o.json_fd == 77);
 	cr_assert(o.ndisks == 2 && o.disk[0].readonly && !o.disk[1].readonly);
 	cr_assert_str_eq(o.disk[0].path, "d");
 	cr_assert(o.timeout_ms == 5000 && o.boot_timeout_ms == 60000);
@@ -135,6 +136,28 @@ Test(options, what_is_not_understood_is_refused)
 
 	for (size_t i = 0; i < array_len(bad); i++)
 		cr_assert_eq(words(bad[i]), -1, "%s", bad[i]);
+}
+
+Test(options, json_is_found_behind_what_is_refused)
+{
+	cr_assert_eq(words("-m lots --frobnicate -e A=1 --json root"), -1);
+	cr_assert(o.json && o.json_fd == 2);
+	cr_assert_eq(words("-m lots -e --json root --json"), -1);
+	cr_assert_not(o.json, "a value, and a word of the command");
+	cr_assert_eq(words("-m lots -- --json"), -1);
+	cr_assert_not(o.json);
+}
+
+Test(options, json_goes_only_where_it_can_be_written)
+{
+	int fd = open("/dev/null", O_RDONLY);
+	char line[32];
+
+	snprintf(line, sizeof(line), "--json=%d root", fd);
+	cr_assert_eq(words(line), -1, "only readable");
+	close(fd);
+	cr_assert_eq(words(line), -1, "closed");
+	cr_assert(o.json && o.json_fd == 2, "then standard error has it");
 }
 
 Test(options, a_bare_variable_passes_ours_on)

@@ -216,6 +216,8 @@ static _Noreturn void jailer(void)
 	read_whole(g[CONTROL], body, le32(head.len));
 	if (start_parse(&start, body, le32(head.len), &why) < 0)
 		_exit(14);
+	if (strcmp(start.argv[0], "unstarted") == 0)
+		wait_for_stop();
 	if (strcmp(start.argv[0], "missing") == 0) {
 		frame(PROTO_FAILED, missing, sizeof(missing) - 1);
 		power_off();
@@ -420,6 +422,39 @@ Test(run, json_says_how_it_ended)
 	cr_assert_eq(json_integer_value(json_object_get(j, "user_exits")), 5);
 	cr_assert_str_eq(json_string_value(json_object_get(j, "name")), name);
 	json_decref(j);
+}
+
+Test(run, json_says_why_it_ended)
+{
+	static const struct {
+		const char *options, *command, *cause, *error;
+	} cases[] = {
+		{ "--json", "exit7", "command", NULL },
+		{ "--json", "missing", "not-found", "missing: ?[31mnot found" },
+		{ "--json", "garbage", "agent", "not to be trusted: it sent a frame" },
+		{ "--json --boot-timeout 300ms", "unstarted", "boot-timeout", "did not start the command" },
+		{ "--json", "timeout", "timeout", "(--timeout)" },
+		{ "--json", "guest-panic", "machine", "guest-panic" },
+		{ "--json --append test=setup", "exit0", "machine", "open /dev/kvm: nothing" },
+		{ "--json --memory bogus", "exit0", "setup", "not a size" },
+		{ "--memory bogus --json", "exit0", "setup", "not a size" },
+	};
+
+	for (size_t i = 0; i < array_len(cases); i++) {
+		const char *error, *line;
+		json_t *j;
+
+		run(cases[i].options, cases[i].command);
+		line = strstr(text("err"), "{\"");
+		cr_assert_not_null(line, "%s: no JSON", cases[i].options);
+		j = json_loads(line, 0, NULL);
+		cr_assert_not_null(j, "%s %s: %s", cases[i].options, cases[i].command, text("err"));
+		cr_assert_str_eq(json_string_value(json_object_get(j, "cause")), cases[i].cause);
+		error = json_string_value(json_object_get(j, "error"));
+		cr_assert(cases[i].error ? error && strstr(error, cases[i].error) : !error, "%s",
+			  text("err"));
+		json_decref(j);
+	}
 }
 
 Test(run, a_violation_names_process_and_call)
