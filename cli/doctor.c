@@ -2,14 +2,18 @@
 /* doctor.c: immure doctor: can this host do it, and if not, why and what to do.
  *
  * Nothing is concluded from processor flags, version numbers or configuration files: each check
- * does, in a child process, the thing that immure will do. */
+ * does, in a child process, the thing that immure will do.  How the host should be set up besides
+ * is advice (doctor_host.h), and counts only for who asks with --production. */
 #include "cli/doctor.h"
 #include "cli/commands.h"
+#include "cli/doctor_host.h"
+#include "cli/help.h"
 #include "cli/say.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct tally {
 	unsigned missing, weaker;
@@ -63,49 +67,81 @@ static int probe_guest_only(void)
 	return 1;
 }
 
-static int usage(FILE *out)
+struct options {
+	bool json, production, probe, help;
+};
+
+static int parse(struct options *o, int argc, char **argv)
 {
-	fputs("usage: immure doctor [--json]\n"
-	      "       immure doctor --probe-guest\n"
-	      "\n"
-	      "Tests by doing whether this host can run immure: KVM, a probe guest, namespaces,\n"
-	      "control groups, seccomp, Landlock.  Says for each what it is for and how to get it.\n"
-	      "Exit status 0: nothing is missing; 1: something is.\n"
-	      "\n"
-	      "  --json         one JSON object instead of lines\n"
-	      "  --probe-guest  only run the probe guest: status 0 when a Linux guest can run here,\n"
-	      "                 otherwise one line that says why not\n",
-	      out);
-	return out == stdout ? 0 : EXIT_IMMURE;
+	*o = (struct options){ .json = false };
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			o->json = true;
+		else if (strcmp(argv[i], "--production") == 0)
+			o->production = true;
+		else if (strcmp(argv[i], "--probe-guest") == 0)
+			o->probe = true;
+		else if (strcmp(argv[i], "--help") == 0)
+			o->help = true;
+		else
+			return say_error("doctor: unknown argument '%s'", argv[i]);
+	}
+	return 0;
+}
+
+static void print_json(json_t *list, const struct tally *t, const struct advices *advices)
+{
+	json_t *all = json_pack("{s:b, s:o, s:{s:b, s:o}, s:o}", "ok", t->missing == 0, "checks", list,
+				"production", "ok", advices_given(advices) == 0, "checks",
+				advices_json(advices), "rootless", rootless_json());
+
+	json_dumpf(all, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(all);
+}
+
+static void print_end(const struct options *o, const struct tally *t, const struct advices *advices)
+{
+	printf("\n%s: %u missing, %u weaker\n",
+	       t->missing == 0 ? "this host can run immure" : "this host cannot run immure",
+	       t->missing, t->weaker);
+	if (o->production) {
+		printf("\nFor production, where strangers' programs run:\n\n");
+		advices_print(advices);
+		printf("\n%u of %u production checks advise something\n", advices_given(advices),
+		       advices->n);
+	} else {
+		printf("%u of %u production checks advise something: immure doctor --production\n",
+		       advices_given(advices), advices->n);
+	}
+	if (o->production || geteuid() != 0) {
+		printf("\n");
+		rootless_print();
+	}
 }
 
 int cmd_doctor(int argc, char **argv)
 {
+	static struct advices advices;
 	struct tally t = { 0, 0 };
-	json_t *list = NULL;
+	struct options o;
+	json_t *list;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
-		return usage(stdout);
-	if (argc == 2 && strcmp(argv[1], "--probe-guest") == 0)
-		return probe_guest_only();
-	if (argc == 2 && strcmp(argv[1], "--json") == 0)
-		list = json_array();
-	else if (argc != 1) {
-		say_error("doctor: unknown argument '%s'", argv[1]);
-		return usage(stderr);
+	if (parse(&o, argc, argv) != 0) {
+		say_hint("immure doctor [--json] [--production] [--probe-guest]");
+		return EXIT_IMMURE;
 	}
+	if (o.help)
+		return help_print("doctor");
+	if (o.probe)
+		return probe_guest_only();
+	list = o.json ? json_array() : NULL;
 	run_checks(doctor_kvm_checks, doctor_kvm_count, list, &t);
 	run_checks(doctor_jail_checks, doctor_jail_count, list, &t);
-	if (list) {
-		json_t *all = json_pack("{s:b, s:o}", "ok", t.missing == 0, "checks", list);
-
-		json_dumpf(all, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(all);
-	} else {
-		printf("\n%s: %u missing, %u weaker\n",
-		       t.missing == 0 ? "this host can run immure" : "this host cannot run immure",
-		       t.missing, t.weaker);
-	}
-	return t.missing == 0 ? 0 : 1;
+	advise_all(&advices);
+	if (o.json)
+		print_json(list, &t, &advices);
+	else
+		print_end(&o, &t, &advices);
+	return doctor_status(t.missing, o.production, advices_given(&advices));
 }

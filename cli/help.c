@@ -84,14 +84,17 @@ static const struct help_text texts[] = {
 	  "Example:\n"
 	  "  immure run --name web ./rootfs -- ./server & immure walls web\n" },
 	{ "doctor",
-	  "immure doctor [--json] [--probe-guest]\n"
+	  "immure doctor [--json] [--production] [--probe-guest]\n"
 	  "\n"
 	  "Tests what immure needs of this host by doing it: KVM (with a small guest), namespaces,\n"
 	  "cgroups, seccomp, Landlock.  Each line says ok, weaker or missing, why it matters, and what to\n"
 	  "do.  Exit status 0 when guests can run here, 1 when not.\n"
 	  "\n"
+	  "  --production    also how a host should be set up where strangers' programs run: processor\n"
+	  "                  mitigations, SMT, swap, kernel settings...; and what VMs without root do\n"
+	  "                  without.  Each line says ok, advice or unknown; exit status 1 on advice, too\n"
 	  "  --probe-guest   only whether a Linux guest can run here; says why not in one line\n"
-	  "  --json          for machines\n"
+	  "  --json          all of it, for machines\n"
 	  "\n"
 	  "Example:\n"
 	  "  immure doctor\n" },

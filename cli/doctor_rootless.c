@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doctor_rootless.c: layer by layer, what a VM that was not started by root does without. */
+#include "cli/doctor_host.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+static const struct {
+	const char *layer, *root, *rootless;
+} layers[] = {
+	{ "user ids", "each process has one of its own, of a range nobody else uses",
+	  "all have the caller's; only namespaces, filters and \"not dumpable\" keep them apart" },
+	{ "groups", "none", "the caller's: who maps ids without root may not drop groups" },
+	{ "cgroup", "limits on memory, tasks, processors, disks",
+	  "where one was delegated (version 2); otherwise processor time and tasks have no limit, and "
+	  "memory only that of the guest's size" },
+	{ "cgroup, version 1", "as version 2", "none: version 1 cannot be delegated safely" },
+	{ "network namespace", "made by a thread beside the other work",
+	  "as strong, but made in line, because the user namespace has to own it: starts later" },
+	{ "/dev/kvm", "root's", "the caller must be in the group that owns it" },
+	{ "immure walls", "sees everything", "cannot read the supervisor's namespaces, root and "
+	  "descriptors, nor the kind of some descriptors" },
+};
+
+void rootless_print(void)
+{
+	printf("%-20s %s\n", "LAYER", "WITHOUT ROOT");
+	for (size_t i = 0; i < array_len(layers); i++)
+		printf("%-20s %s\n%-20s as root: %s\n", layers[i].layer, layers[i].rootless, "",
+		       layers[i].root);
+}
+
+struct json_t *rootless_json(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < array_len(layers); i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "layer", layers[i].layer, "root",
+						      layers[i].root, "rootless", layers[i].rootless));
+	return list;
+}
