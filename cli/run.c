@@ -83,6 +83,7 @@ static int run_in(struct run *r, struct run_options *o, const struct found *f,
 		  const struct run_dir *d)
 {
 	static const int standard[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	const int locks[VM_LOCKS] = { d->fd, d->ids };
 	char own[RUN_PATH + 16];
 	struct run_parts parts = {
 		.name = d->name, .kernel = f->kernel.vmlinux, .initrd = f->kernel.initramfs,
@@ -109,7 +110,7 @@ static int run_in(struct run *r, struct run_options *o, const struct found *f,
 		return -1;
 	}
 	r->started_ms = run_now_ms();
-	failed = vm_start(&r->vm, config, strlen(config), o->console);
+	failed = vm_start(&r->vm, config, strlen(config), o->console, locks);
 	free(config);
 	if (!failed)
 		run_loop(r);
@@ -161,7 +162,10 @@ static int run(struct run_options *o)
 	if (r.tty)
 		add_term(o);
 	status = run_dir_make(&d, o->name) < 0 ? -1 : run_in(&r, o, &f, &d);
-	run_dir_remove(&d);
+	if (r.vm.end.left != 0)
+		run_dir_leave(&d);
+	else
+		run_dir_remove(&d);
 	return status;
 }
 

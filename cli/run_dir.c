@@ -196,16 +196,22 @@ int run_dir_make(struct run_dir *d, const char *name)
 	return ret;
 }
 
-void run_dir_remove(struct run_dir *d)
+void run_dir_leave(struct run_dir *d)
 {
-	if (d->fd >= 0) {
-		empty(d->fd);
-		unlinkat(d->parent, d->name, AT_REMOVEDIR);
+	if (d->fd >= 0)
 		close(d->fd);
-	}
 	if (d->parent >= 0)
 		close(d->parent);
 	if (d->ids >= 0)
 		close(d->ids);
 	*d = (struct run_dir){ .parent = -1, .fd = -1, .ids = -1 };
+}
+
+void run_dir_remove(struct run_dir *d)
+{
+	if (d->fd >= 0) {
+		empty(d->fd);
+		unlinkat(d->parent, d->name, AT_REMOVEDIR);
+	}
+	run_dir_leave(d);
 }

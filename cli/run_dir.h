@@ -4,8 +4,9 @@
  *   <parent>/NAME/vsock.sock, vsock.sock_1024, ...
  *
  * parent is /run/immure for root, else $XDG_RUNTIME_DIR/immure, else /tmp/immure-UID.  The
- * directory is locked (flock) as long as the `immure run` that made it lives; one that is not
- * locked belongs to nobody and is swept by the next run. */
+ * directory is locked (flock), and for root a byte of /run/immure.ids, as long as the `immure run`
+ * that made it or its machine lives: the supervisor inherits both descriptors.  A directory that
+ * is not locked belongs to nobody and is swept by the next run. */
 #ifndef IMMURE_CLI_RUN_DIR_H
 #define IMMURE_CLI_RUN_DIR_H
 
@@ -36,5 +37,9 @@ must_check int run_dir_path(const char *name, char *path, size_t size);
 
 /* Removes the directory with the sockets in it, and gives the number back. */
 void run_dir_remove(struct run_dir *d);
+
+/* Gives up all three without removing anything: a supervisor that waits for processes still has
+ * them. */
+void run_dir_leave(struct run_dir *d);
 
 #endif

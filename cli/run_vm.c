@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run_vm.c: starts the jailer, reads events, gives the one order there is.
  *
- * The jailer gets descriptors 3 (configuration), 4 (events) and 5 (console) and nothing else
- * of ours; no environment; a session of its own, so that the terminal's ^C reaches immure,
+ * The jailer gets descriptors 3 (configuration), 4 (events), 5 (console), 6 and 7 (locks) and
+ * nothing else of ours; no environment; a session of its own, so that the terminal's ^C reaches immure,
  * which decides, and not the machine. */
 #include "cli/run_vm.h"
 #include "cli/programs.h"
@@ -24,7 +24,9 @@
 
 #define JAILER "immure-jailer"
 
-enum { FD_CONFIG_ARG = 3, FD_CLIENT_ARG, FD_CONSOLE_ARG, FD_HIGH = 16, EVENT_MAX = 4096 };
+enum { FD_CONFIG_ARG = 3, FD_CLIENT_ARG, FD_CONSOLE_ARG, FD_LOCK_ARG, FD_END = FD_LOCK_ARG + VM_LOCKS,
+       FD_HIGH = 16, EVENT_MAX = 4096 };
+enum { CONFIG, CLIENT, CONSOLE, LOCK0, PASSED = LOCK0 + VM_LOCKS };
 
 /* ---- start ---- */
 
@@ -48,30 +50,34 @@ static int config_file(const char *config, size_t len)
 	return fd;
 }
 
-/* Puts @fd[i] at descriptor 3 + i and closes everything above. */
-static bool place(const int *fd, unsigned n)
+/* Puts @fd[i] at descriptor 3 + i and closes all others. */
+static bool place(const int fd[static PASSED])
 {
-	int high[3];
+	int high[PASSED];
 
 	/* Out of the way first: a target may be where another one still is. */
-	for (unsigned i = 0; i < n; i++) {
-		high[i] = fcntl(fd[i], F_DUPFD_CLOEXEC, FD_HIGH);
-		if (high[i] < 0)
+	for (int i = 0; i < PASSED; i++) {
+		high[i] = fd[i] < 0 ? -1 : fcntl(fd[i], F_DUPFD_CLOEXEC, FD_HIGH);
+		if (fd[i] >= 0 && high[i] < 0)
 			return false;
 	}
-	for (unsigned i = 0; i < n; i++)
-		if (dup2(high[i], FD_CONFIG_ARG + (int)i) < 0)
+	for (int i = 0; i < PASSED; i++) {
+		close(FD_CONFIG_ARG + i);
+		if (high[i] >= 0 && dup2(high[i], FD_CONFIG_ARG + i) < 0)
 			return false;
-	return close_range(FD_CONFIG_ARG + n, ~0u, 0) == 0;
+	}
+	return close_range(FD_END, ~0u, 0) == 0;
 }
 
-static _Noreturn void child(const char *jailer, const int *fd, unsigned n)
+static _Noreturn void child(const char *jailer, const int fd[static PASSED])
 {
 	static char name[] = JAILER, config_opt[] = "--config-fd", config_fd[] = "3",
-		    client_opt[] = "--client-fd", client_fd[] = "4";
-	static char *const argv[] = { name, config_opt, config_fd, client_opt, client_fd, NULL };
+		    client_opt[] = "--client-fd", client_fd[] = "4", lock_opt[] = "--lock-fd",
+		    lock_fd[VM_LOCKS][2] = { "6", "7" };
+	static char *argv[6 + 2 * VM_LOCKS] = { name, config_opt, config_fd, client_opt, client_fd };
 	static char *const no_env[] = { NULL };
 	sigset_t none;
+	int argc = 5;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	sigemptyset(&none);
@@ -79,16 +85,22 @@ static _Noreturn void child(const char *jailer, const int *fd, unsigned n)
 		signal(sig, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
-	if (null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && place(fd, n))
+	for (int i = 0; i < VM_LOCKS; i++) {
+		if (fd[LOCK0 + i] < 0)
+			continue;
+		argv[argc++] = lock_opt;
+		argv[argc++] = lock_fd[i];
+	}
+	if (null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && place(fd))
 		execve(jailer, argv, no_env);
 	_exit(EXIT_NOTFOUND);
 }
 
-static int spawn(struct vm *vm, const char *jailer, const int *fd, unsigned n)
+static int spawn(struct vm *vm, const char *jailer, const int fd[static PASSED])
 {
 	vm->pid = fork();
 	if (vm->pid == 0)
-		child(jailer, fd, n);
+		child(jailer, fd);
 	if (vm->pid < 0) {
 		say_error("cannot start immure-jailer: %s", strerror(errno));
 		return -1;
@@ -103,9 +115,10 @@ static void close_all(const int *fd, unsigned n)
 			close(fd[i]);
 }
 
-int vm_start(struct vm *vm, const char *config, size_t len, bool console)
+int vm_start(struct vm *vm, const char *config, size_t len, bool console,
+	     const int lock[static VM_LOCKS])
 {
-	int fd[3] = { -1, -1, -1 }, pair[2], ends[2];
+	int fd[PASSED] = { -1, -1, -1, -1, -1 }, pair[2], ends[2];
 	char jailer[PATH_MAX];
 	int ret = -1;
 
@@ -115,20 +128,21 @@ int vm_start(struct vm *vm, const char *config, size_t len, bool console)
 		say_hint("build it with `make`, or install it with `make install`");
 		return -1;
 	}
-	fd[0] = config_file(config, len);
-	if (fd[0] >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+	fd[CONFIG] = config_file(config, len);
+	if (fd[CONFIG] >= 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
 		vm->client = pair[0];
-		fd[1] = pair[1];
+		fd[CLIENT] = pair[1];
 	}
 	if (console && pipe2(ends, O_CLOEXEC) == 0) {
 		vm->console = ends[0];
-		fd[2] = ends[1];
+		fd[CONSOLE] = ends[1];
 	}
-	if (fd[1] < 0 || (console && fd[2] < 0))
+	memcpy(fd + LOCK0, lock, VM_LOCKS * sizeof(*lock));
+	if (fd[CLIENT] < 0 || (console && fd[CONSOLE] < 0))
 		say_error("cannot start immure-jailer: %s", strerror(errno));
 	else
-		ret = spawn(vm, jailer, fd, console ? 3 : 2);
-	close_all(fd, array_len(fd));
+		ret = spawn(vm, jailer, fd);
+	close_all(fd, LOCK0);	/* the locks are the caller's */
 	return ret;
 }
 
@@ -157,6 +171,7 @@ static void on_end(struct vm *vm, const json_t *e)
 	copy_word(vm->end.text, sizeof(vm->end.text), e, "text");
 	vm->end.detail = number(e, "detail");
 	vm->end.user_exits = number(e, "user_exits");
+	vm->end.left = number(e, "left");
 	vm->end.known = true;
 }
 
@@ -225,11 +240,11 @@ void vm_finish(struct vm *vm, unsigned ms)
 {
 	const struct timespec step = { .tv_nsec = 2 * 1000 * 1000 };
 
-	for (unsigned waited = 0; waited < ms && !reap(vm, WNOHANG); waited += 2) {
+	for (unsigned waited = 0; waited < ms && !reap(vm, WNOHANG) && !vm->end.left; waited += 2) {
 		vm_events(vm);
 		nanosleep(&step, NULL);
 	}
-	if (!reap(vm, WNOHANG)) {
+	if (!reap(vm, WNOHANG) && !vm->end.left) {
 		kill(vm->pid, SIGKILL);
 		reap(vm, 0);
 	}

@@ -11,7 +11,8 @@
 
 #include <sys/types.h>
 
-enum { VM_TEXT = 512, VM_WORD = 32, VM_LOG_LINES = 8, VM_LOG_LINE = 320 };
+enum { VM_TEXT = 512, VM_WORD = 32, VM_LOG_LINES = 8, VM_LOG_LINE = 320,
+       VM_LOCKS = 2 };
 
 /* The one machine-readable end of a machine (core/report.h names the reasons). */
 struct vm_end {
@@ -22,6 +23,7 @@ struct vm_end {
 	char text[VM_TEXT];
 	int64_t detail;
 	int64_t user_exits;
+	int64_t left;			/* processes that were killed but still exist */
 };
 
 struct vm {
@@ -36,9 +38,11 @@ struct vm {
 	char log[VM_LOG_LINES][VM_LOG_LINE];
 };
 
-/* Starts the jailer on the @len bytes of JSON at @config.  Returns 0, or -1 after an error
- * message. */
-must_check int vm_start(struct vm *vm, const char *config, size_t len, bool console);
+/* Starts the jailer on the @len bytes of JSON at @config.  It keeps the descriptors @lock (-1:
+ * none), and with them what is locked through them, until nothing of the machine exists any more.
+ * Returns 0, or -1 after an error message. */
+must_check int vm_start(struct vm *vm, const char *config, size_t len, bool console,
+			const int lock[static VM_LOCKS]);
 
 /* Takes in every event that waits.  vm->client becomes -1 when the supervisor is gone. */
 void vm_events(struct vm *vm);
@@ -50,7 +54,8 @@ void vm_event(struct vm *vm, const char *text, size_t len);
 void vm_stop(struct vm *vm);
 
 /* Waits for the supervisor's exit, at most @ms, then kills it (and with it the machine: the
- * kernel ends what it traces).  Closes everything. */
+ * kernel ends what it traces).  A supervisor that said that it waits for processes which do not end
+ * is left to itself, vm->reaped is false then.  Closes everything. */
 void vm_finish(struct vm *vm, unsigned ms);
 
 /* Prints the last log lines of the machine's processes. */

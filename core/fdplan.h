@@ -73,7 +73,8 @@ enum {
 	X(SUP_PID0, 16)		/* pidfds of the processes: 0 the VMM, 1 + device */        \
 	X(SUP_LOG0, 32)		/* read ends of the log pipes: 0 the VMM, 1 + device */     \
 	X(SUP_MEMORY, 48)	/* events of the VM's memory cgroup; may be absent */    \
-	X(SUP_NFDS, 49)
+	X(SUP_LOCK0, 49)	/* locks of the VM's name and number; may be absent */      \
+	X(SUP_NFDS, 51)
 
 /* What immure-vsock may hold: all connections, and one descriptor more, because the supervisor's
  * answer for a connection that is gone by now may come when the table is full. */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c: immure-jailer, the ladder.
  *
- *   immure-jailer --config-fd 3 --client-fd 4
+ *   immure-jailer --config-fd 3 --client-fd 4 [--lock-fd N]...
+ *
+ * A lock is a descriptor that is only held: what the caller locked through it, the VM's name or
+ * number, stays locked as long as the VM exists, however its caller ends.
  *
  * Reads a configuration, builds the VM's jail, starts its processes in it, and then locks
  * itself in and watches them.  Each rung below uses what the one above made and none can be
@@ -43,6 +46,8 @@ enum {
 
 struct jailer {
 	int config_fd, client_fd;
+	int lock_fd[PLAN_LOCKS];
+	unsigned nlocks;
 	struct config config;
 	struct plan plan;
 	struct opened opened;
@@ -61,6 +66,17 @@ static bool number_after(char **argv, const char *name, int *fd)
 	n = strtol(argv[1], &end, 10);
 	*fd = (int)n;
 	return *end == 0 && n >= 3 && n < 1024;
+}
+
+static bool arguments(struct jailer *j, int argc, char **argv)
+{
+	if (argc < 5 || argc > 5 + 2 * PLAN_LOCKS || argc % 2 == 0)
+		return false;
+	for (int at = 5; at < argc; at += 2)
+		if (!number_after(argv + at, "--lock-fd", &j->lock_fd[j->nlocks++]))
+			return false;
+	return number_after(argv + 1, "--config-fd", &j->config_fd) &&
+	       number_after(argv + 3, "--client-fd", &j->client_fd);
 }
 
 static int read_config(struct jailer *j, struct failure *f)
@@ -84,6 +100,8 @@ static void make_plan(struct jailer *j)
 	plan_make(&j->plan, &j->config, &who);
 	opened_init(&j->opened);
 	j->opened.fd[OBJ_CLIENT][0] = j->client_fd;
+	for (unsigned i = 0; i < j->nlocks; i++)
+		j->opened.fd[OBJ_LOCK][i] = j->lock_fd[i];
 	/* Optional: without it the debug console's bytes have nowhere to go. */
 	if (j->config.console && fcntl(SUP_CONSOLE_OUT, F_GETFD) >= 0)
 		j->opened.fd[OBJ_CONSOLE_OUT][0] = SUP_CONSOLE_OUT;
@@ -167,10 +185,9 @@ int main(int argc, char **argv)
 	static struct jailer j;
 	struct failure f = { "" };
 
-	if (argc != 5 || !number_after(argv + 1, "--config-fd", &j.config_fd) ||
-	    !number_after(argv + 3, "--client-fd", &j.client_fd)) {
+	if (!arguments(&j, argc, argv)) {
 		static const char usage[] =
-			"usage: immure-jailer --config-fd N --client-fd N\n";
+			"usage: immure-jailer --config-fd N --client-fd N [--lock-fd N]...\n";
 
 		if (write(STDERR_FILENO, usage, sizeof(usage) - 1) < 0)
 			return EXIT_SETUP;

@@ -92,6 +92,7 @@ void message_end(int client, const struct outcome *o, const struct plan *p)
 	outcome_text(o, p, text, sizeof(text));
 	at = put_field(buf, room, at, "text", text);
 	at += log_format(buf + at, room - at, ",\"user_exits\":%lu", o->user_exits);
+	at += log_format(buf + at, room - at, ",\"left\":%u", o->left);
 	at += log_format(buf + at, sizeof(buf) - at, "}\n");
 	tell_end(client, buf, at);
 }

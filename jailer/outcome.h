@@ -9,6 +9,7 @@
 #include "jailer/plan.h"
 
 struct outcome {
+	unsigned left;		/* processes that the kernel did not end */
 	enum end_reason reason;		/* END_NONE: the VM runs */
 	uint64_t detail;		/* see core/report.h */
 	int process;			/* index in the plan; -1: none in particular */

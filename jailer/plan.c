@@ -160,6 +160,8 @@ static void plan_supervisor(struct plan *p, const struct plan_caller *who)
 		add(pp, SUP_LOG0 + i, OBJ_LOG_READ, i);
 	if (p->cgroup.wanted)
 		add(pp, SUP_MEMORY, OBJ_MEMORY_EVENTS, 0);
+	for (unsigned i = 0; i < PLAN_LOCKS; i++)
+		add(pp, SUP_LOCK0 + i, OBJ_LOCK, i);
 }
 
 static void plan_ids(struct plan *p, const struct plan_caller *who)

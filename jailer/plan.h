@@ -19,6 +19,7 @@ enum {
 	PLAN_FDS = 96,				/* descriptors of one process, at most */
 	PLAN_BORN = 1 + PLAN_VCPUS,
 	PLAN_CGROUP_FDS = SUP_PID0 - SUP_CGROUP0,
+	PLAN_LOCKS = SUP_NFDS - SUP_LOCK0,
 };
 
 enum plan_program { PROGRAM_VMM, PROGRAM_BLK, PROGRAM_VSOCK, PROGRAM_SUPERVISOR, PROGRAMS };
@@ -55,6 +56,7 @@ enum plan_object {
 	OBJ_CGROUP,		/* [0 .. PLAN_CGROUP_FDS): those the host has */
 	OBJ_PID,		/* [process] */
 	OBJ_MEMORY_EVENTS,
+	OBJ_LOCK,		/* [0 .. PLAN_LOCKS): those the caller gave */
 	PLAN_OBJECTS
 };
 

@@ -78,6 +78,7 @@ static const char *const object_texts[PLAN_OBJECTS] = {
 	[OBJ_CGROUP] = "parent of the cgroup, if the host has it",
 	[OBJ_PID] = "to kill it",
 	[OBJ_MEMORY_EVENTS] = "events of the memory limit, if the host has it",
+	[OBJ_LOCK] = "the caller's lock of a name or number, held as long as the VM exists",
 };
 
 static const struct number_name namespaces[] = {

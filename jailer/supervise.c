@@ -10,8 +10,9 @@
  * still run (after a grace period when the VMM itself said that the guest is done); which
  * event was the reason is decided by outcome.c.  Only when the last process is reaped are the
  * cgroup and the sockets removed, and only then is the caller told: after the end message
- * nothing of the VM exists.  If this process is killed, the kernel kills the others
- * (violation.h, PDEATHSIG). */
+ * nothing of the VM exists.  Where the kernel cannot end a process the message says so, and
+ * this one stays: it keeps the VM's name and number taken until the last is gone.  If this
+ * process is killed, the kernel kills the others (violation.h, PDEATHSIG). */
 #include "jailer/supervise.h"
 #include "core/log.h"
 #include "core/report.h"
@@ -383,6 +384,17 @@ static void say_undead(const struct supervisor *s)
 				    sizeof(text) - 1);
 }
 
+/* Waits for those, without the caller, and for nothing else that they or others do. */
+static void wait_for_undead(struct supervisor *s)
+{
+	struct pollfd at = { .fd = SUP_SIGNAL, .events = POLLIN };
+
+	close(SUP_CLIENT);
+	while (s->nalive > 0)
+		if (ppoll(&at, 1, NULL, NULL) > 0)
+			handle_signals(s);
+}
+
 static void remove_all(const struct plan *p, const struct cgroup *cg)
 {
 	int parents[CGROUP_V1_MAX];
@@ -416,10 +428,16 @@ int supervise(const struct plan *p, const struct spawn *sp, const struct cgroup 
 	loop(&s);
 	handle_ctl(&s);
 	drain(&s);
-	say_undead(&s);
 	if (p->cgroup.wanted && cgroup_out_of_memory(SUP_MEMORY))
 		outcome_memory(&s.outcome);
+	s.outcome.left = s.nalive;
+	if (s.nalive > 0) {
+		say_undead(&s);
+		message_end(SUP_CLIENT, &s.outcome, p);
+		wait_for_undead(&s);
+	}
 	remove_all(p, cg);
-	message_end(SUP_CLIENT, &s.outcome, p);
+	if (s.outcome.left == 0)
+		message_end(SUP_CLIENT, &s.outcome, p);
 	return s.outcome.reason == END_POWEROFF || s.outcome.reason == END_STOPPED ? 0 : 1;
 }

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -173,6 +174,17 @@ static void behave(const char *how)
 	} else if (strcmp(how, "burst") == 0) {
 		burst();
 		end_with(0, 0);
+	} else if (strcmp(how, "survive") == 0) {
+		dprintf(g[2], "ready %d\n", getpid());
+		for (;;)
+			pause();
+	} else if (strcmp(how, "undead") == 0) {
+		dprintf(g[2], "%d\n", getpid());
+		end_with(0, 0);
+		event("{\"event\":\"end\",\"reason\":\"stopped\",\"text\":\"\",\"left\":1}");
+		close(CLIENT);
+		for (;;)
+			pause();
 	} else if (strcmp(how, "stubborn") == 0) {
 		end_with(4, 0);
 		wait_for_stop();
@@ -636,4 +648,74 @@ Test(run, a_full_disk_is_an_error)
 	cr_assert_eq(symlink("/dev/full", in_dir("out")), 0);
 	cr_assert_eq(run("", "both"), 125);
 	cr_assert(strstr(text("err"), "standard output: No space left on device"));
+}
+
+/* Whether somebody holds the directory of the last run, and for root its number. */
+static bool taken(uint32_t id)
+{
+	struct flock byte = { .l_type = F_WRLCK, .l_start = id, .l_len = 1 };
+	char path[160];
+	bool both;
+	int fd;
+
+	snprintf(path, sizeof(path), geteuid() == 0 ? "/run/immure/%s" : "%2$s/immure/%1$s", name, dir);
+	fd = open(path, O_RDONLY | O_DIRECTORY);
+	both = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+	close(fd);
+	if (geteuid() != 0)
+		return both;
+	fd = open("/run/immure.ids", O_RDWR);
+	cr_assert_eq(fcntl(fd, F_OFD_GETLK, &byte), 0);
+	close(fd);
+	cr_assert_eq(byte.l_type != F_UNLCK, both);
+	return both;
+}
+
+/* The machine of the last run, whose first word on standard output is its jailer's number. */
+static void end_machine(void)
+{
+	pid_t jailer = (pid_t)strtol(text("out") + strcspn(text("out"), "0123456789"), NULL, 10);
+	uint32_t id = 0;
+	char path[160];
+
+	cr_assert(jailer > 1 && kill(jailer, 0) == 0, "the jailer was killed");
+	if (geteuid() == 0) {
+		json_t *config;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/3", (int)jailer);
+		config = json_load_file(path, 0, NULL);
+		cr_assert_not_null(config);
+		id = (uint32_t)json_integer_value(json_object_get(config, "id"));
+		json_decref(config);
+	}
+	cr_assert(taken(id));
+	cr_assert_eq(kill(jailer, SIGKILL), 0);
+	for (int ms = 0; ms < 5000 && taken(id); ms++)
+		usleep(1000);
+	cr_assert(!taken(id));
+	snprintf(path, sizeof(path), geteuid() == 0 ? "/run/immure/%s" : "%2$s/immure/%1$s", name, dir);
+	snprintf(path + strlen(path), sizeof(path) - strlen(path), "/vsock.sock_1024");
+	unlink(path);
+	for (char port = '5'; port < '8'; port++) {
+		path[strlen(path) - 1] = port;
+		unlink(path);
+	}
+	*strrchr(path, '/') = 0;
+	cr_assert_eq(rmdir(path), 0);
+}
+
+Test(run, name_and_number_stay_taken_while_the_machine_outlives_its_caller)
+{
+	pid_t pid = launch("", "survive");
+
+	wait_ready();
+	kill(pid, SIGKILL);
+	cr_assert_eq(status_of(pid), 1000 + SIGKILL);
+	end_machine();
+}
+
+Test(run, a_machine_that_cannot_be_ended_keeps_its_name_and_number)
+{
+	cr_assert_eq(run("", "undead"), 0);
+	end_machine();
 }

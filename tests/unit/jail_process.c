@@ -6,6 +6,7 @@
 #include "jailer/failure.c"
 #include "tests/unit/jail_rig.h"
 
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -362,6 +363,94 @@ Test(jail, rootless_every_wall_stands, .timeout = 60)
 	cr_assert_eq(waitpid(r.jailer, NULL, 0), r.jailer);
 	rig_nothing_left(&r);
 	unlink(node);
+	rig_remove(&r);
+}
+
+/* A lock as `immure run` has them; the rig's only descriptor of it, once the jailer has it. */
+static int lock_file(const struct rig *r)
+{
+	int fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	cr_assert(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
+	return fd;
+}
+
+static bool locked(const struct rig *r)
+{
+	int fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool busy = flock(fd, LOCK_EX | LOCK_NB) < 0;
+
+	cr_assert_eq(close(fd), 0);
+	return busy;
+}
+
+Test(jail, locks_are_held_as_long_as_the_vm_exists_whatever_becomes_of_the_caller, .timeout = 60)
+{
+	struct rig r = rig_make(0);
+
+	r.lock = lock_file(&r);
+	rig_start(&r, rig_config(&r, "idle", ""));
+	close(r.lock);
+	rig_running(&r);
+	cr_assert(locked(&r));
+	cr_assert_eq(kill(r.jailer, SIGSTOP), 0);
+	close(r.client);
+	r.client = -1;
+	usleep(20000);
+	cr_assert(locked(&r));
+	cr_assert_eq(kill(r.jailer, SIGCONT), 0);
+	cr_assert_eq(waitpid(r.jailer, NULL, 0), r.jailer);
+	cr_assert(!locked(&r));
+	rig_nothing_left(&r);
+	rig_remove(&r);
+}
+
+/* A freezer of the first version stands for a disk that does not answer: the kernel cannot end
+ * what is in it. */
+static void freeze(const struct rig *r, pid_t pid, bool on)
+{
+	char dir[96], file[128], text[16];
+
+	snprintf(dir, sizeof(dir), "/sys/fs/cgroup/freezer/%s", r->name);
+	if (on && mkdir(dir, 0755) < 0)
+		cr_skip("needs the freezer of cgroup v1");
+	snprintf(file, sizeof(file), "%s/cgroup.procs", dir);
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	if (on)
+		rig_put(file, text);
+	snprintf(file, sizeof(file), "%s/freezer.state", dir);
+	rig_put(file, on ? "FROZEN" : "THAWED");
+	for (int ms = 0; !on && rmdir(dir) < 0 && ms < 2000; ms++)
+		usleep(1000);
+}
+
+Test(jail, a_process_that_cannot_be_ended_is_told_and_waited_for, .timeout = 60)
+{
+	struct rig r = rig_make(0);
+	unsigned told = 0;
+	json_t *end;
+
+	r.lock = lock_file(&r);
+	rig_start(&r, rig_config(&r, "idle", ""));
+	close(r.lock);
+	rig_running(&r);
+	freeze(&r, r.pid[1], true);
+	cr_assert_eq(send(r.client, "{\"op\":\"stop\"}", 13, 0), 13);
+	while (strcmp(rig_word(end = rig_event(&r), "event"), "log") == 0) {
+		told += strstr(rig_word(end, "text"), "did not end") != NULL;
+		json_decref(end);
+	}
+	cr_assert_str_eq(rig_word(end, "reason"), "stopped");
+	/* The block device, and the VMM, which is the init process of its namespace. */
+	cr_assert(told == 2 && json_integer_value(json_object_get(end, "left")) == 2);
+	json_decref(end);
+	cr_assert_null(rig_event(&r), "the caller is let go");
+	cr_assert(locked(&r) && rig_cgroup_left(&r));
+	cr_assert_eq(waitpid(r.jailer, NULL, WNOHANG), 0);
+	freeze(&r, r.pid[1], false);
+	cr_assert_eq(waitpid(r.jailer, NULL, 0), r.jailer);
+	cr_assert(!locked(&r));
+	rig_nothing_left(&r);
 	rig_remove(&r);
 }
 

@@ -40,6 +40,7 @@ struct rig {
 	pid_t pid[RIG_PROCESSES];	/* the jailer's children: 0 the VMM, 1 + device */
 	uid_t uid;			/* the jailer runs as */
 	int console;			/* becomes descriptor 5 of the jailer; 0: none */
+	int lock;			/* becomes descriptor 6 of the jailer; 0: none */
 	char bin[64];			/* where the programs are; "": the built ones */
 	bool alone;			/* in a user namespace without any id but root's */
 };
@@ -112,8 +113,8 @@ static inline void rig_put(const char *path, const char *text)
 static inline void rig_exec(const struct rig *r, int config, int client)
 {
 	static const char *const argv[] = {
-		"immure-jailer", "--config-fd", "3", "--client-fd", "4", NULL,
-	};
+		"immure-jailer", "--config-fd", "3", "--client-fd", "4", "--lock-fd", "6", NULL,
+	}, *const unlocked[] = { "immure-jailer", "--config-fd", "3", "--client-fd", "4", NULL };
 	static char *const envp[] = { NULL };
 	char self[256] = "", path[288];
 
@@ -124,6 +125,8 @@ static inline void rig_exec(const struct rig *r, int config, int client)
 	snprintf(path, sizeof(path), r->bin[0] != 0 ? "%s/immure-jailer"
 		 : "%s/../bin/immure-jailer", r->bin[0] != 0 ? r->bin : self);
 	if (r->console != 0 && dup2(r->console, 105) < 0)
+		_exit(99);
+	if (r->lock != 0 && dup2(r->lock, 106) < 0)
 		_exit(99);
 	if (r->uid != 0 && (setgroups(0, NULL) < 0 || setresgid(r->uid, r->uid, r->uid) < 0 ||
 			    setresuid(r->uid, r->uid, r->uid) < 0))
@@ -137,8 +140,11 @@ static inline void rig_exec(const struct rig *r, int config, int client)
 	dup2(104, 4);
 	if (r->console != 0)
 		dup2(105, 5);
-	close_range(r->console != 0 ? 6 : 5, ~0u, 0);
-	execve(path, (char *const *)argv, envp);
+	close_range(r->console != 0 ? 6 : 5, 105, 0);
+	if (r->lock != 0)
+		dup2(106, 6);
+	close_range(r->lock != 0 ? 7 : 6, ~0u, 0);
+	execve(path, (char *const *)(r->lock != 0 ? argv : unlocked), envp);
 	_exit(97);
 }
 

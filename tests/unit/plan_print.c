@@ -89,7 +89,9 @@ static const char golden[] =
 	"    32  SUP_LOG0         log, read end\n"
 	"    33  SUP_LOG0+1       log, read end\n"
 	"    34  SUP_LOG0+2       log, read end\n"
-	"    48  SUP_MEMORY       events of the memory limit, if the host has it\n";
+	"    48  SUP_MEMORY       events of the memory limit, if the host has it\n"
+	"    49  SUP_LOCK0        the caller's lock of a name or number, held as long as the VM exists\n"
+	"    50  SUP_LOCK0+1      the caller's lock of a name or number, held as long as the VM exists\n";
 
 static struct config c;
 static struct plan p;
