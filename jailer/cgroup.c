@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROOT "/sys/fs/cgroup"
@@ -507,6 +508,9 @@ bool cgroup_out_of_memory(int events)
 
 int cgroup_remove(const int *parent, unsigned n, const char *name, int ms)
 {
+	/* Not poll(), nor nanosleep(): after a stop the kernel resumes those by
+	 * restart_syscall(), which no filter allows. */
+	const struct timespec moment = { .tv_nsec = 1000 * 1000 };
 	int rc = 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -515,7 +519,7 @@ int cgroup_remove(const int *parent, unsigned n, const char *name, int ms)
 				rc = errno == ENOENT ? rc : -errno;
 				break;
 			}
-			poll(NULL, 0, 1);
+			ppoll(NULL, 0, &moment, NULL);
 		}
 	}
 	return rc;

@@ -9,9 +9,12 @@
 #include "tests/unit/forked.h"
 
 #include <criterion/criterion.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 static const char v1[] =
 	"9:name=systemd:/\n8:pids:/user.slice\n5:cpu,cpuacct:/a/b\n"
@@ -52,6 +55,42 @@ Test(cgroup, a_path_that_is_too_long_is_not_cut)
 	cr_assert(!cgroup_find("0::/abcd\n", "", path, sizeof(path)));
 	cr_assert(cgroup_find("0::/abc\n", "", path, sizeof(path)));
 	cr_assert_str_eq(path, "/abc");
+}
+
+/* No filter of ours lets a program resume a call that way. */
+static int remove_without_restart(void *unused)
+{
+	struct sock_filter insns[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_restart_syscall, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = array_len(insns), .filter = insns };
+	int root = open("/", O_PATH | O_DIRECTORY);
+
+	(void)unused;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) != 0)
+		return 1;
+	/* The root directory: busy for ever. */
+	return cgroup_remove(&root, 1, "/", 200) == -EBUSY ? 0 : 2;
+}
+
+Test(cgroup, the_wait_for_an_empty_one_survives_a_stop, .timeout = 20)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(remove_without_restart(NULL));
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		kill(pid, SIGSTOP);
+		usleep(500);
+		kill(pid, SIGCONT);
+		usleep(1500);
+	}
+	cr_assert_eq(status, 0, "wait status %x", status);
 }
 
 Test(landlock, every_right_of_the_kernels_version_is_handled)
