@@ -57,7 +57,7 @@ static const char golden[] =
 	"\n"
 	"process vsock: immure-vsock, uid 2000000002, gid 2000000002\n"
 	"  filters: jail, vsock\n"
-	"  limits: 2061 descriptors, 1 tasks, file size 0, no core dump, no locked memory\n"
+	"  limits: 2062 descriptors, 1 tasks, file size 0, no core dump, no locked memory\n"
 	"     2  FD_LOG           log, write end\n"
 	"     3  FD_CONFIG        configuration, sealed\n"
 	"     4  FD_MEM           guest memory\n"
