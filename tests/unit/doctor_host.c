@@ -8,10 +8,11 @@
 #include "cli/doctor_production.c"
 #include "cli/doctor_rootless.c"
 #include "cli/doctor_sysctl.c"
-#include "cli/say.c"
 #include "cli/walls_text.c"
 #include "jailer/cgroup.c"
+#include "jailer/devices.c"
 #include "jailer/failure.c"
+#include "cli/say.c"
 
 #include <criterion/criterion.h>
 #include <sys/wait.h>
@@ -21,7 +22,7 @@ static struct doctor_host host;
 static struct advices all;
 
 /* Writes @text to @path below the root, with its directories. */
-static void put(const char *path, const char *text)
+static void put_file(const char *path, const char *text)
 {
 	char full[256];
 	FILE *f;
@@ -79,7 +80,7 @@ static void make_host(void)
 	snprintf(base, sizeof(base), "/tmp/doctor-XXXXXX");
 	cr_assert_not_null(mkdtemp(base));
 	for (size_t i = 0; i < array_len(good); i++)
-		put(good[i].path, good[i].text);
+		put_file(good[i].path, good[i].text);
 	snprintf(path, sizeof(path), "%s/proc", base);
 	host.proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "%s/sys", base);
@@ -133,7 +134,7 @@ static void says(const char *path, const char *text, const char *name, enum advi
 {
 	const struct advice *a;
 
-	put(path, text);
+	put_file(path, text);
 	ask();
 	a = find(name);
 	cr_assert_eq(a->result, result, "%s: %s", name, a->state);
@@ -141,7 +142,7 @@ static void says(const char *path, const char *text, const char *name, enum advi
 	cr_assert(a->why[0] != 0 && a->fix[0] != 0);
 	for (size_t i = 0; i < array_len(good); i++)
 		if (strcmp(good[i].path, path) == 0)
-			put(path, good[i].text);
+			put_file(path, good[i].text);
 }
 
 static void absent(const char *path, const char *name, enum advice_result result)
@@ -152,14 +153,14 @@ static void absent(const char *path, const char *name, enum advice_result result
 	cr_assert_eq(not_ok(), result != ADVICE_OK);
 	for (size_t i = 0; i < array_len(good); i++)
 		if (strcmp(good[i].path, path) == 0)
-			put(path, good[i].text);
+			put_file(path, good[i].text);
 }
 
 /* Root needs no delegated cgroup; the others here have one. */
 static void delegate(void)
 {
-	put("sys/fs/cgroup/user.slice/cgroup.procs", "");
-	put("sys/fs/cgroup/user.slice/cgroup.controllers", "cpu memory pids\n");
+	put_file("sys/fs/cgroup/user.slice/cgroup.procs", "");
+	put_file("sys/fs/cgroup/user.slice/cgroup.controllers", "cpu memory pids\n");
 }
 
 Test(production, a_good_host_gets_no_advice)
@@ -191,7 +192,7 @@ Test(production, processor)
 	says("sys/module/kvm_amd/parameters/nested", "N\n", "nested virtualization", ADVICE_OK);
 	absent("sys/module/kvm_amd/parameters/nested", "nested virtualization", ADVICE_UNKNOWN);
 	says("sys/module/kvm/parameters/nx_huge_pages", "N\n", "kvm nx_huge_pages", ADVICE_GIVEN);
-	put("sys/devices/system/cpu/vulnerabilities/itlb_multihit", "Not affected\n");
+	put_file("sys/devices/system/cpu/vulnerabilities/itlb_multihit", "Not affected\n");
 	says("sys/module/kvm/parameters/nx_huge_pages", "N\n", "kvm nx_huge_pages", ADVICE_OK);
 	absent("sys/module/kvm/parameters/nx_huge_pages", "kvm nx_huge_pages", ADVICE_UNKNOWN);
 }
@@ -300,12 +301,12 @@ Test(production, a_user_needs_a_delegated_group)
 	delegate();
 	open_to_all();
 	cr_assert_eq(as_user(is_delegated), 0);
-	put("sys/fs/cgroup/user.slice/cgroup.controllers", "cpu pids\n");
+	put_file("sys/fs/cgroup/user.slice/cgroup.controllers", "cpu pids\n");
 	cr_assert_eq(as_user(is_delegated), 1);
-	put("sys/fs/cgroup/user.slice/cgroup.controllers", "cpu pids memory\n");
-	put("proc/self/cgroup", "0::/elsewhere/x\n");
+	put_file("sys/fs/cgroup/user.slice/cgroup.controllers", "cpu pids memory\n");
+	put_file("proc/self/cgroup", "0::/elsewhere/x\n");
 	cr_assert_eq(as_user(is_delegated), 1);
-	put("proc/self/cgroup", "garbage");
+	put_file("proc/self/cgroup", "garbage");
 	cr_assert_eq(as_user(is_delegated), 1);
 }
 
@@ -316,7 +317,7 @@ Test(production, hostile_text_is_cleaned_and_bounded)
 	memset(big, '\033', (1 << 20) - 1);
 	big[(1 << 20) - 1] = 0;
 	for (size_t i = 0; i < array_len(good); i++)
-		put(good[i].path, big);
+		put_file(good[i].path, big);
 	ask();
 	for (unsigned i = 0; i < all.n; i++)
 		cr_assert_null(strchr(all.a[i].state, '\033'), "%s", all.a[i].name);

@@ -14,6 +14,7 @@
 #include "core/guestmem.c"
 #include "jailer/cgroup.c"
 #include "jailer/config.c"
+#include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "jailer/plan.c"
 #include "jailer/plan_print.c"
@@ -30,7 +31,7 @@ static char base[64];
 static struct walls_host host;
 static struct walls_vm vm;
 
-static void put(const char *path, const char *text)
+static void put_file(const char *path, const char *text)
 {
 	char full[256];
 	FILE *f;
@@ -96,7 +97,7 @@ static void put_process(const char *pid, const char *status, const char *program
 			 i == WALLS_USER || i == WALLS_CGROUP ? pid : "900", i);
 		put_link(path, text);
 	}
-#define PUT(file, what) (snprintf(path, sizeof(path), "%s/" file, pid), put(path, what))
+#define PUT(file, what) (snprintf(path, sizeof(path), "%s/" file, pid), put_file(path, what))
 	PUT("status", status);
 	PUT("limits", good_limits);
 	PUT("mountinfo", good_mounts);
@@ -106,7 +107,7 @@ static void put_process(const char *pid, const char *status, const char *program
 	snprintf(path, sizeof(path), "%s/task/%s", pid, pid);
 	put_dir(path);
 	snprintf(path, sizeof(path), "%s/task/%s/status", pid, pid);
-	put(path, status);
+	put_file(path, status);
 	snprintf(path, sizeof(path), "%s/exe", pid);
 	snprintf(text, sizeof(text), "/lib/%s", program);
 	put_link(path, text);
@@ -119,7 +120,7 @@ static void put_fd(const char *pid, unsigned number, const char *target)
 	snprintf(path, sizeof(path), "%s/fd/%u", pid, number);
 	put_link(path, target);
 	snprintf(path, sizeof(path), "%s/fdinfo/%u", pid, number);
-	put(path, "pos:\t0\nflags:\t0100002\nmnt_id:\t1\nino:\t77\n");
+	put_file(path, "pos:\t0\nflags:\t0100002\nmnt_id:\t1\nino:\t77\n");
 }
 
 static void open_host(void)
@@ -152,8 +153,8 @@ static void make_vm(void)
 	put_dir("cg/pids/immure");
 	put_dir("cg/memory/immure/web");
 	put_dir("cg/pids/immure/web");
-	put("cg/memory/immure/web/memory.limit_in_bytes", "1048576\n");
-	put("cg/pids/immure/web/pids.max", "4\n");
+	put_file("cg/memory/immure/web/memory.limit_in_bytes", "1048576\n");
+	put_file("cg/pids/immure/web/pids.max", "4\n");
 	open_host();
 	host.cgroup = openat(host.proc, "cg", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -239,8 +240,8 @@ static void put_status(const char *from, const char *to)
 
 	cr_assert_not_null(at);
 	snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - good), good, to, at + strlen(from));
-	put("102/status", text);
-	put("102/task/102/status", text);
+	put_file("102/status", text);
+	put_file("102/task/102/status", text);
 }
 
 Test(walls, every_broken_wall_is_one_finding)
@@ -270,13 +271,13 @@ Test(walls, every_broken_wall_is_one_finding)
 	put_link("102/exe", "/bin/bash");
 	breaks("blk0", "does not run the program");
 	put_link("102/exe", "/lib/immure-blk (deleted)");
-	put("102/uid_map", "0 0 4294967295\n");
+	put_file("102/uid_map", "0 0 4294967295\n");
 	breaks("blk0", "4294967295 user ids mapped");
-	put("102/uid_map", "0 0 1\n");
-	put("102/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n");
+	put_file("102/uid_map", "0 0 1\n");
+	put_file("102/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n");
 	breaks("blk0", "1 mounts, 1 writable");
-	put("102/mountinfo", good_mounts);
-	put("102/root/x", "");
+	put_file("102/mountinfo", good_mounts);
+	put_file("102/root/x", "");
 	breaks("blk0", "not empty");
 }
 
@@ -290,15 +291,15 @@ Test(walls, namespaces_and_cgroup)
 	cr_assert(among(&vm.weaker, "blk0", "shares its user namespace within the VM"));
 	cr_assert(among(&vm.weaker, "vmm", "shares its user namespace within the VM"));
 	put_link("102/ns/user", "user:[1020]");
-	put("102/cgroup", "3:memory:/\n0::/\n");
+	put_file("102/cgroup", "3:memory:/\n0::/\n");
 	breaks("blk0", "in no cgroup");
-	put("102/cgroup", "3:memory:/immure/other\n0::/\n");
+	put_file("102/cgroup", "3:memory:/immure/other\n0::/\n");
 	breaks("blk0", "in no cgroup");
-	put("102/cgroup", "3:memory:/immure/web\n0::/\n");
-	put("cg/pids/immure/web/pids.max", "max\n");
+	put_file("102/cgroup", "3:memory:/immure/web\n0::/\n");
+	put_file("cg/pids/immure/web/pids.max", "max\n");
 	breaks("VM", "does not limit tasks");
-	put("cg/pids/immure/web/pids.max", "4\n");
-	put("cg/memory/immure/web/memory.limit_in_bytes", "9223372036854771712\n");
+	put_file("cg/pids/immure/web/pids.max", "4\n");
+	put_file("cg/memory/immure/web/memory.limit_in_bytes", "9223372036854771712\n");
 	breaks("VM", "does not limit memory");
 }
 
@@ -331,12 +332,12 @@ Test(walls, limits_of_the_process)
 
 	memcpy(text, good_limits, sizeof(text));
 	*(strstr(text, "core file size        0") + strlen("core file size        ")) = '1';
-	put("102/limits", text);
+	put_file("102/limits", text);
 	breaks("blk0", "limit core is higher");
 	memcpy(text, good_limits, sizeof(text));
 	memcpy(strstr(text, "9                    9"), "unlimited            unlimited",
 	       strlen("unlimited            unlimited"));
-	put("102/limits", text);
+	put_file("102/limits", text);
 	look_again();
 	cr_assert(among(&vm.weaker, "blk0", "limit nofile is off"));
 }
@@ -346,7 +347,7 @@ Test(walls, a_stranger_and_a_missing_monitor)
 	put_process("103", STATUS("sh", "100", "0", "103\t3", "1"), "sh");
 	look_again();
 	cr_assert(among(&vm.weaker, "pid 103", "belongs to no plan"));
-	put("101/status", "");
+	put_file("101/status", "");
 	look_again();
 	cr_assert(among(&vm.weaker, "VM", "no VMM process"));
 }
@@ -359,9 +360,9 @@ Test(walls, what_cannot_be_read_is_said_and_not_guessed)
 
 	memset(big, 'x', (3 << 20) - 1);
 	big[(3 << 20) - 1] = 0;
-	put("102/mountinfo", big);
-	put("102/limits", "Max core file size        0");
-	put("102/uid_map", "-1 0 1\n");
+	put_file("102/mountinfo", big);
+	put_file("102/limits", "Max core file size        0");
+	put_file("102/uid_map", "-1 0 1\n");
 	put_link("102/ns/net", "net:[18446744073709551616]");
 	snprintf(path, sizeof(path), "%s/102/cgroup", base);
 	unlink(path);
@@ -377,8 +378,8 @@ Test(walls, what_cannot_be_read_is_said_and_not_guessed)
 Test(walls, names_cannot_write_to_the_terminal)
 {
 	put_fd("102", BLK_DISK, "/tmp/\033[2Jx");
-	put("101/cgroup", "0::/immure/\033]0;x\n");
-	put("102/cgroup", "0::/immure/\033]0;x\n");
+	put_file("101/cgroup", "0::/immure/\033]0;x\n");
+	put_file("102/cgroup", "0::/immure/\033]0;x\n");
 	look_again();
 	cr_assert_str_eq(vm.name, "?]0;x");
 	cr_assert_str_eq(vm.proc[2].fd[1].target, "/tmp/?[2Jx");
