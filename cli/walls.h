@@ -21,7 +21,7 @@ enum {
 	WALLS_VMS = 65536,
 	WALLS_LINK = 128,	/* of a link's text is kept */
 	WALLS_NAME = 80,
-	WALLS_LIMITS = 8,
+	WALLS_LIMITS = 9,
 };
 
 /* Where to look: open directories, so that a test can offer others. */
@@ -90,6 +90,7 @@ struct walls_process {
 	int dumpable;			/* 0, 1; -1: not to be told */
 	int cgroup_err;
 	char cgroup[256];		/* path in the hierarchy that limits memory */
+	char devices[256];		/* path that version 1 has for devices, or "" */
 	char group[WALLS_NAME];		/* "NAME" of .../immure/NAME, or "" */
 };
 
@@ -130,6 +131,10 @@ must_check int walls_read_fds(int dir, struct walls_process *p);
 
 /* The limits of the VM's cgroup and what is used of them. */
 void walls_read_cgroup(const struct walls_host *h, struct walls_vm *vm);
+
+/* The same about device nodes. */
+#define WALLS_DENIED "all denied"
+void walls_read_devices(const struct walls_host *h, struct walls_vm *vm);
 
 /* Holds @vm against its plan: fills vm->weaker, vm->unread and the names of descriptors. */
 void walls_judge(const struct walls_host *h, struct walls_vm *vm);

@@ -28,7 +28,8 @@ static const struct source files_v1[] = {
 	{ "pids", "pids.current" }, { "cpu", "cpu.cfs_quota_us" },
 	{ "blkio", "blkio.throttle.read_bps_device" }, { "blkio", "blkio.throttle.write_bps_device" },
 };
-_Static_assert(array_len(files_v1) <= WALLS_LIMITS && array_len(files_v2) <= WALLS_LIMITS, "all fit");
+_Static_assert(array_len(files_v1) < WALLS_LIMITS && array_len(files_v2) < WALLS_LIMITS,
+	       "all fit, and one for devices");
 
 /* One line: what a file with several says is separated by ", ". */
 static void one_line(char *to, size_t size, const char *text)

@@ -187,6 +187,7 @@ void walls_read(const struct walls_host *h, pid_t supervisor, struct walls_vm *v
 		(void)name_by_directory(h, vm);
 	say_clean(vm->name);
 	walls_read_cgroup(h, vm);
+	walls_read_devices(h, vm);
 }
 
 void walls_free(struct walls_vm *vm)

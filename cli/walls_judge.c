@@ -260,6 +260,18 @@ static bool has_limit(const struct walls_vm *vm, const char *v2, const char *v1)
 	return false;
 }
 
+/* Only root of the host can have a cgroup control devices. */
+static void judge_devices(struct walls_vm *vm)
+{
+	const struct walls_limit *l = vm->nlimits > 0 ? &vm->limit[vm->nlimits - 1] : NULL;
+
+	if (l == NULL || l->err != 0 || !vm->root || strcmp(l->file, "devices") != 0)
+		return;
+	if (strcmp(l->text, WALLS_DENIED) != 0 && strncmp(l->text, "decided", strlen("decided")) != 0)
+		walls_note(&vm->weaker, NULL, 0, "a process that finds or makes a device node can open it",
+			   "its cgroup says of devices: %.80s", l->text);
+}
+
 static void judge_cgroup(struct walls_vm *vm)
 {
 	for (unsigned i = 1; i < vm->n; i++) {
@@ -279,6 +291,7 @@ static void judge_cgroup(struct walls_vm *vm)
 		weak(vm, NULL, "it can use up the host's memory", "its cgroup does not limit memory");
 	if (!has_limit(vm, "pids.max", "pids.max"))
 		weak(vm, NULL, "it can use up the host's tasks", "its cgroup does not limit tasks");
+	judge_devices(vm);
 }
 
 /* ---- the whole VM ---- */

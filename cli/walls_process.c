@@ -96,6 +96,8 @@ static void read_cgroup(int dir, struct walls_process *p)
 		p->cgroup_err = EPROTO;
 	else if (!walls_parse_group(p->cgroup, p->group, sizeof(p->group)))
 		p->group[0] = 0;
+	if (!cgroup_find(text, "devices", p->devices, sizeof(p->devices)))
+		p->devices[0] = 0;
 	free(text);
 }
 

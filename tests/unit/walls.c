@@ -3,6 +3,7 @@
 /* `immure walls` on a /proc that the test wrote: what it finds, and what hostile text does to it. */
 #include "cli/walls_caps.c"
 #include "cli/walls_cgroup.c"
+#include "cli/walls_devices.c"
 #include "cli/walls_fds.c"
 #include "cli/walls_find.c"
 #include "cli/walls_json.c"
@@ -103,7 +104,7 @@ static void put_process(const char *pid, const char *status, const char *program
 	PUT("mountinfo", good_mounts);
 	PUT("uid_map", "2000000000 2000000000 1\n");
 	PUT("environ", "");
-	PUT("cgroup", "3:memory:/immure/web\n0::/\n");
+	PUT("cgroup", "3:memory:/immure/web\n2:devices:/immure\n0::/\n");
 	snprintf(path, sizeof(path), "%s/task/%s", pid, pid);
 	put_dir(path);
 	snprintf(path, sizeof(path), "%s/task/%s/status", pid, pid);
@@ -149,6 +150,9 @@ static void make_vm(void)
 	put_dir("cg");
 	put_dir("cg/memory");
 	put_dir("cg/pids");
+	put_dir("cg/devices");
+	put_dir("cg/devices/immure");
+	put_file("cg/devices/immure/devices.list", "");
 	put_dir("cg/memory/immure");
 	put_dir("cg/pids/immure");
 	put_dir("cg/memory/immure/web");
@@ -221,7 +225,7 @@ Test(walls, a_vm_is_found_and_named_and_stands)
 	cr_assert_str_eq(walls_share(&host, &vm, &vm.proc[2], WALLS_NET), "vm");
 	cr_assert_str_eq(walls_share(&host, &vm, &vm.proc[2], WALLS_USER), "own");
 	cr_assert_eq(vm.proc[2].dumpable, 0);
-	cr_assert_eq(vm.nlimits, 2);
+	cr_assert_eq(vm.nlimits, 3);
 }
 
 /* Each broken wall is one finding, of the process it belongs to. */
@@ -295,12 +299,17 @@ Test(walls, namespaces_and_cgroup)
 	breaks("blk0", "in no cgroup");
 	put_file("102/cgroup", "3:memory:/immure/other\n0::/\n");
 	breaks("blk0", "in no cgroup");
-	put_file("102/cgroup", "3:memory:/immure/web\n0::/\n");
+	put_file("102/cgroup", "3:memory:/immure/web\n2:devices:/immure\n0::/\n");
 	put_file("cg/pids/immure/web/pids.max", "max\n");
 	breaks("VM", "does not limit tasks");
 	put_file("cg/pids/immure/web/pids.max", "4\n");
 	put_file("cg/memory/immure/web/memory.limit_in_bytes", "9223372036854771712\n");
 	breaks("VM", "does not limit memory");
+	put_file("cg/memory/immure/web/memory.limit_in_bytes", "4096\n");
+	put_file("cg/devices/immure/devices.list", "a *:* rwm\n");
+	breaks("VM", "says of devices: a *:* rwm");
+	put_file("101/cgroup", "3:memory:/immure/web\n0::/\n");
+	breaks("VM", "says of devices: not limited");
 }
 
 Test(walls, descriptors_outside_the_plan)

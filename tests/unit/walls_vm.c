@@ -142,6 +142,7 @@ Test(walls_vm, as_root_every_wall_stands_and_is_what_the_kernel_says, .timeout =
 	cr_assert_eq(number(limits, "fsize"), 1 << 20);
 	cr_assert_eq(number(limits, "nofile"), BLK_NFDS);
 	cr_assert_eq(number(limits, "core"), 0);
+	cr_assert_neq(rig_word(json_object_get(o, "cgroup"), "devices")[0], 0);
 	json_decref(o);
 	/* For people, by its other name, and in the list of all. */
 	snprintf(alias, sizeof(alias), "pid-%d", (int)r.jailer);
