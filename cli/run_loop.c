@@ -140,34 +140,6 @@ static void take_keys(struct run *r)
 	}
 }
 
-/* ---- the debug console ---- */
-
-static void take_console(struct run *r)
-{
-	char buf[2048], out[2 * sizeof(buf)];
-	ssize_t n = read(r->vm.console, buf, sizeof(buf));
-	size_t len = 0;
-
-	if (n <= 0) {
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			return;
-		close(r->vm.console);
-		r->vm.console = -1;
-		return;
-	}
-	/* The guest's bytes on the caller's terminal: text only. */
-	for (ssize_t i = 0; i < n; i++) {
-		if (buf[i] == '\n' && r->tty)
-			out[len++] = '\r';
-		if (buf[i] != '\r')
-			out[len++] = (buf[i] >= ' ' && buf[i] < 0x7f) || buf[i] == '\n' ||
-				     buf[i] == '\t' ? buf[i] : '?';
-	}
-	if (write(STDERR_FILENO, out, len) < 0) {
-		/* Nobody wants to see it. */
-	}
-}
-
 /* ---- phases ---- */
 
 /* What the session's state asks of the machine. */
@@ -241,14 +213,16 @@ static void turn(struct run *r, int timeout)
 	struct pollfd p[POLL_SESSION + SESSION_POLL];
 
 	p[POLL_CLIENT] = (struct pollfd){ .fd = r->vm.client, .events = POLLIN };
-	p[POLL_CONSOLE] = (struct pollfd){ .fd = r->vm.console, .events = POLLIN };
+	p[POLL_CONSOLE] = console_wants(&r->console, r->vm.console);
 	p[POLL_SIGNALS] = (struct pollfd){ .fd = r->signals, .events = POLLIN };
 	session_poll(&r->session, p + POLL_SESSION);
 	if (poll(p, array_len(p), timeout) < 0)
 		return;
 	session_turn(&r->session, p + POLL_SESSION);
-	if (p[POLL_CONSOLE].revents)
-		take_console(r);
+	if (p[POLL_CONSOLE].revents && !console_turn(&r->console, r->vm.console)) {
+		close(r->vm.console);
+		r->vm.console = -1;
+	}
 	if (p[POLL_CLIENT].revents)
 		vm_events(&r->vm);
 	if (p[POLL_SIGNALS].revents)
@@ -265,7 +239,7 @@ static void drain(struct run *r)
 	/* Frames that arrived together with the supervisor's last word. */
 	turn(r, 0);
 	term_signals();
-	while (!session_drained(&r->session) || r->vm.console >= 0) {
+	while (!session_drained(&r->session) || r->vm.console >= 0 || console_pending(&r->console)) {
 		bool normal = r->session.state == SESSION_EXITED && r->cause != STOP_SIGNAL;
 
 		turn(r, 50);
@@ -279,6 +253,7 @@ static void drain(struct run *r)
 
 void run_loop(struct run *r)
 {
+	console_open(&r->console, r->tty);
 	while (r->vm.client >= 0) {
 		turn(r, next_wait(r));
 		follow_session(r);

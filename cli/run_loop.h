@@ -3,6 +3,7 @@
 #ifndef IMMURE_CLI_RUN_LOOP_H
 #define IMMURE_CLI_RUN_LOOP_H
 
+#include "cli/run_console.h"
 #include "cli/run_options.h"
 #include "cli/run_outcome.h"
 #include "cli/run_stop.h"
@@ -13,6 +14,7 @@ struct run {
 	const struct run_options *options;
 	struct session session;
 	struct vm vm;
+	struct run_console console;
 	bool tty;			/* the command has a terminal */
 	int signals;			/* signalfd */
 	enum run_stop_cause cause;

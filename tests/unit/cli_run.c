@@ -24,7 +24,7 @@
 
 #include "guest/start.c"
 
-enum { CONFIG = 3, CLIENT = 4, PORTS = 4, CONTROL = 0, MUCH = 8 * 1024 * 1024 };
+enum { CONFIG = 3, CLIENT = 4, CONSOLE = 5, PORTS = 4, CONTROL = 0, MUCH = 8 * 1024 * 1024 };
 
 /* ---- the jailer and the guest ---- */
 
@@ -141,6 +141,15 @@ static void burst(void)
 		_exit(15);
 }
 
+/* More on the console than its pipe and that of standard error hold, as long as somebody reads. */
+static void chatter(void)
+{
+	fcntl(CONSOLE, F_SETFL, O_NONBLOCK);
+	for (int i = 0; i < 20000; i++)
+		if (write(CONSOLE, "\033[1mline\r\n", 10) < 0)
+			usleep(100);
+}
+
 /* What a command that was started does; returns to power off. */
 static void behave(const char *how)
 {
@@ -164,6 +173,9 @@ static void behave(const char *how)
 	} else if (strcmp(how, "deaf") == 0) {
 		dprintf(g[2], "ready\n");
 		wait_for_stop();
+	} else if (strcmp(how, "chatters") == 0) {
+		chatter();
+		end_with(6, 0);
 	} else if (strcmp(how, "lingers") == 0) {
 		/* EXIT, while its output goes on: nothing that it says afterwards ends. */
 		const struct proto_exit e = { to_le32(0), to_le32(0) };
@@ -641,6 +653,24 @@ Test(run, a_reader_that_leaves_ends_the_command)
 	cr_assert_eq(status_of(pid), 141);
 	waitpid(closer, &status, 0);
 	cr_assert_eq(status, 0);
+}
+
+Test(run, the_console_is_shown_as_text)
+{
+	cr_assert_eq(run("--console", "chatters"), 6);
+	cr_assert_eq(strncmp(text("err"), "?[1mline\n?[1mline\n", 18), 0, "%.60s", text("err"));
+}
+
+Test(run, a_console_that_nobody_reads_holds_nothing_up)
+{
+	pid_t pid;
+	int fd;
+
+	cr_assert_eq(mkfifo(in_dir("err"), 0600), 0);
+	fd = open(in_dir("err"), O_RDWR | O_CLOEXEC);
+	pid = launch("--console", "chatters");
+	cr_assert_eq(status_of(pid), 6);
+	close(fd);
 }
 
 Test(run, a_full_disk_is_an_error)
