@@ -35,6 +35,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef PR_SET_MDWE
@@ -203,6 +204,17 @@ static pid_t clone_child(const struct spawn *s, int *pidfd)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
+/* The first process of a PID namespace takes it along; the kernel then has "no memory" for another
+ * one. */
+static bool first_is_dead(const struct spawn *s)
+{
+	siginfo_t si = { 0 };
+
+	return s->pid[0] > 0 && waitid(P_PID, (id_t)s->pid[0], &si,
+				       WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+	       si.si_pid != 0;
+}
+
 static int start(struct spawn *s, unsigned index, struct failure *f)
 {
 	const struct plan_process *pp = &s->plan->proc[index];
@@ -218,6 +230,9 @@ static int start(struct spawn *s, unsigned index, struct failure *f)
 	}
 	if (pid == 0)
 		child(s, index);
+	if (pid < 0 && errno == ENOMEM && first_is_dead(s))
+		return fail(f, 0, NULL, "process %s died before %s was started",
+			    s->plan->proc[0].name, pp->name);
 	if (pid < 0)
 		return fail(f, errno, "run `immure doctor`", "start %s", pp->name);
 	s->pid[index] = pid;

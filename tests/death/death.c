@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 		return 2;
 	ground_make(&g, argv[1]);
 	srandom(seed);
-	span = 1.5 * warm_up(&g);
+	span = 3 * warm_up(&g);
 	mounts = count_mounts();
 	printf("# seed %u, moments from 0 to %.1f ms after the start\n", seed, span);
 	for (unsigned i = 0; i < rounds; i++)

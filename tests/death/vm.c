@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vm.c: plays the part of `immure run`. */
 #include "tests/death/vm.h"
-#include "jailer/cgroup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -194,6 +193,17 @@ size_t vm_processes(const struct vm *vm, pid_t pids[VM_PROCESSES])
 	return n;
 }
 
+static const char *const hierarchies[] = {
+	"/memory", "/pids", "/cpu", "/blkio", "/devices", "",
+};
+
+/* The kernel may need a moment after the last task was reaped. */
+static void remove_cgroup(const char *path)
+{
+	for (int tries = 2000; rmdir(path) < 0 && errno == EBUSY && tries > 0; tries--)
+		poll(NULL, 0, 1);
+}
+
 void vm_sweep(const struct vm *vm, const struct ground *g)
 {
 	char path[192];
@@ -202,7 +212,10 @@ void vm_sweep(const struct vm *vm, const struct ground *g)
 	unlink(path);
 	snprintf(path, sizeof(path), "%s/run/%s", g->dir, vm->name);
 	rmdir(path);
-	cgroup_sweep(vm->name, 2000);
+	for (size_t i = 0; i < array_len(hierarchies); i++) {
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/immure/%s", hierarchies[i], vm->name);
+		remove_cgroup(path);
+	}
 }
 
 static bool exists(const char *path, char *what, size_t size)
@@ -215,14 +228,13 @@ static bool exists(const char *path, char *what, size_t size)
 
 bool vm_left(const struct vm *vm, const struct ground *g, char *what, size_t size)
 {
-	static const char *const places[] = { "/memory", "/pids", "/cpu", "/blkio", "/devices", "" };
 	char path[192];
 
 	snprintf(path, sizeof(path), "%s/run/%s", g->dir, vm->name);
 	if (exists(path, what, size))
 		return true;
-	for (size_t i = 0; i < array_len(places); i++) {
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/immure/%s", places[i], vm->name);
+	for (size_t i = 0; i < array_len(hierarchies); i++) {
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/immure/%s", hierarchies[i], vm->name);
 		if (exists(path, what, size))
 			return true;
 	}
