@@ -4,45 +4,14 @@
  * Which one it is says argv[0]; what it does says the kernel command line of the VM, so that a
  * test can have a jailed process that misbehaves.  No C library: it must get by under the
  * coarse filter, and it makes exactly the system calls written here. */
+#include "tests/unit/fake.h"
+
 #include "core/dial.h"
-#include "core/fdplan.h"
 #include "core/report.h"
 #include "core/vmconfig.h"
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-
-static long call(long nr, long a, long b, long c, long d)
-{
-	register long r10 __asm__("r10") = d;
-	long rc;
-
-	__asm__ volatile("syscall" : "=a"(rc) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return rc;
-}
-
-static bool same(const char *a, const char *b)
-{
-	while (*a != 0 && *a == *b) {
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
-
-static _Noreturn void wait_for_ever(void)
-{
-	for (;;)
-		call(SYS_ppoll, 0, 0, 0, 0);
-}
-
-static void say(const char *line, long len)
-{
-	call(SYS_write, FD_LOG, (long)line, len, 0);
-}
-#define SAY(line) say(line "\n", sizeof(line))
 
 /* Connects to port 7 through the supervisor and writes into the connection. */
 static void dial(void)
@@ -133,5 +102,3 @@ __attribute__((used)) static _Noreturn void run(long *stack)
 		be_device(config.cmdline, name);
 	wait_for_ever();
 }
-
-__asm__(".globl _start\n_start: mov %rsp, %rdi\n and $-16, %rsp\n call run\n");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LIBS: -ljansson */
 /* A jailed process that misbehaves, in a real jail: fake_jailed.c stands in for the programs. */
-#include "tests/unit/jail_rig.h"
+#include "tests/unit/jail_fakes.h"
 
 #include <sys/un.h>
 
@@ -9,49 +9,15 @@ enum { RELAYED_A_SECOND = 100 };	/* RELAY_LINES of jailer/relay.h */
 
 static struct rig r;
 
-static void copy(const char *from, const char *name)
-{
-	char path[128], data[65536];
-	int in = open(from, O_RDONLY | O_CLOEXEC), out;
-	ssize_t n;
-
-	cr_assert_geq(in, 0, "%s", from);
-	snprintf(path, sizeof(path), "%s/%s", r.bin, name);
-	out = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
-	while ((n = read(in, data, sizeof(data))) > 0)
-		cr_assert_eq(write(out, data, (size_t)n), n);
-	cr_assert(fchmod(out, 0755) == 0 && close(out) == 0 && close(in) == 0);
-}
-
-static const char *const programs[] = {
-	"immure-jailer", "immure-vmm", "immure-blk", "immure-vsock",
-};
-
 static void make_programs(void)
 {
-	char self[256] = "", from[288];
-
 	r = rig_make(0);
-	snprintf(r.bin, sizeof(r.bin), "%s/bin", r.dir);
-	cr_assert_eq(mkdir(r.bin, 0755), 0);
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	*strrchr(self, '/') = 0;
-	snprintf(from, sizeof(from), "%s/../bin/immure-jailer", self);
-	copy(from, programs[0]);
-	snprintf(from, sizeof(from), "%s/fake_jailed", self);
-	for (size_t i = 1; i < 4; i++)
-		copy(from, programs[i]);
+	rig_fakes(&r, "fake_jailed");
 }
 
 static void remove_programs(void)
 {
-	char path[128];
-
-	for (size_t i = 0; i < 4; i++) {
-		snprintf(path, sizeof(path), "%s/%s", r.bin, programs[i]);
-		unlink(path);
-	}
-	rmdir(r.bin);
+	rig_remove_fakes(&r);
 	rig_nothing_left(&r);
 	rig_remove(&r);
 }
