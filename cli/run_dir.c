@@ -207,11 +207,21 @@ void run_dir_leave(struct run_dir *d)
 	*d = (struct run_dir){ .parent = -1, .fd = -1, .ids = -1 };
 }
 
+/* True when the name still leads to the directory that we made. */
+static bool is_ours(const struct run_dir *d)
+{
+	struct stat own, now;
+
+	return fstat(d->fd, &own) == 0 && fstatat(d->parent, d->name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       own.st_dev == now.st_dev && own.st_ino == now.st_ino;
+}
+
 void run_dir_remove(struct run_dir *d)
 {
 	if (d->fd >= 0) {
 		empty(d->fd);
-		unlinkat(d->parent, d->name, AT_REMOVEDIR);
+		if (is_ours(d))
+			unlinkat(d->parent, d->name, AT_REMOVEDIR);
 	}
 	run_dir_leave(d);
 }

@@ -174,8 +174,8 @@ static void undo(struct jailer *j)
 	(void)!namespaces_network(&ignored);
 	end_children(j);
 	if (j->rundir)
-		rundir_remove(j->opened.fd[OBJ_RUNDIR][0], j->opened.fd[OBJ_RUNPARENT][0],
-			      &j->config);
+		rundir_remove(j->opened.fd[OBJ_RUNDIR][0],
+			      j->nlocks == 0 ? j->opened.fd[OBJ_RUNPARENT][0] : -1, &j->config);
 	if (cgroup_leave(&j->cgroup) == 0)
 		cgroup_remove(j->opened.cgroup, j->cgroup.n, j->cgroup.name, 100);
 }

@@ -395,6 +395,18 @@ static void wait_for_undead(struct supervisor *s)
 			handle_signals(s);
 }
 
+/* A caller that locked the run directory removes it itself, after everything else that it does
+ * there: without the directory another VM could take the name.  False when that caller is gone;
+ * the last to leave is this process then. */
+static bool caller_removes(void)
+{
+	struct pollfd at[2] = { { .fd = SUP_CLIENT }, { .fd = SUP_LOCK0 } };
+	struct timespec now = { 0 };
+
+	/* Nothing asked for: only a hang-up, or that there is no such descriptor. */
+	return ppoll(at, 2, &now, NULL) == 0;
+}
+
 static void remove_all(const struct plan *p, const struct cgroup *cg)
 {
 	int parents[CGROUP_V1_MAX];
@@ -403,7 +415,8 @@ static void remove_all(const struct plan *p, const struct cgroup *cg)
 	for (unsigned i = 0; i < cg->n; i++)
 		parents[i] = SUP_CGROUP0 + (int)i;
 	cgroup_remove(parents, cg->n, cg->name, CGROUP_MS);
-	rundir_remove(dir ? SUP_RUNDIR : -1, p->config->run_dir != NULL ? SUP_RUNPARENT : -1,
+	rundir_remove(dir ? SUP_RUNDIR : -1,
+		      p->config->run_dir != NULL && !caller_removes() ? SUP_RUNPARENT : -1,
 		      p->config);
 }
 

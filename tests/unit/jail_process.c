@@ -405,6 +405,29 @@ Test(jail, locks_are_held_as_long_as_the_vm_exists_whatever_becomes_of_the_calle
 	rig_remove(&r);
 }
 
+static bool has_run_dir(const struct rig *r)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/parent/run", r->dir);
+	return access(path, F_OK) == 0;
+}
+
+Test(jail, a_caller_that_locked_the_run_directory_removes_it, .timeout = 60)
+{
+	struct rig r = rig_make(0);
+
+	r.lock = lock_file(&r);
+	cannot_start(&r, rig_config(&r, "idle", ",\"limits\":{\"pids\":1}"), "start vmm");
+	cr_assert(has_run_dir(&r));
+	rig_start(&r, rig_config(&r, "done", ""));
+	json_decref(rig_end(&r, "guest-poweroff", 0));
+	cr_assert(has_run_dir(&r));
+	close(r.lock);
+	/* Empty it is; rig_remove() would not manage otherwise. */
+	rig_remove(&r);
+}
+
 /* A freezer of the first version stands for a disk that does not answer: the kernel cannot end
  * what is in it. */
 static void freeze(const struct rig *r, pid_t pid, bool on)

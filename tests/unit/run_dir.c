@@ -76,6 +76,19 @@ Test(run_dir, a_name_in_use_is_refused)
 	run_dir_remove(&d);
 }
 
+Test(run_dir, one_that_took_the_name_is_not_removed)
+{
+	char path[128], away[128];
+	struct run_dir d;
+
+	cr_assert_eq(run_dir_make(&d, "one"), 0);
+	snprintf(path, sizeof(path), "%s/one", parent);
+	snprintf(away, sizeof(away), "%s/away", parent);
+	cr_assert(rename(path, away) == 0 && mkdir(path, 0700) == 0);
+	run_dir_remove(&d);
+	cr_assert(exists("one"));
+}
+
 Test(run_dir, made_up_names_differ)
 {
 	struct run_dir d, e;
