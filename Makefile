@@ -65,7 +65,7 @@ pols     = $(patsubst %,$(O)/policy/%.o,$(1))
 
 PROGRAMS := immure immure-jailer immure-vmm immure-blk immure-vsock immure-init
 
-immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,cgroup.c devices.c config.c plan.c plan_print.c failure.c)
+immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,capabilities.c cgroup.c devices.c config.c path.c plan.c plan_print.c failure.c)
 immure_POL        := $(POLICIES)
 # libcap-ng is there for its names; what else it holds must not bring in the user database.
 immure_LIBS       := -ljansson -lcap-ng -llz4 -lzstd -llzma -lz -lmd \

@@ -11,6 +11,7 @@
  * replaced; a cgroup with tasks in it is a VM of the same name that runs. */
 #include "jailer/cgroup.h"
 #include "jailer/devices.h"
+#include "jailer/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,11 +60,11 @@ bool cgroup_find(const char *text, const char *controller, char *path, size_t si
 
 static int read_file(const char *path, char *buf, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = path_open(AT_FDCWD, path, O_RDONLY, PATH_HOST);
 	ssize_t n;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	n = read(fd, buf, size - 1);
 	close(fd);
 	buf[n > 0 ? n : 0] = 0;
@@ -72,11 +73,11 @@ static int read_file(const char *path, char *buf, size_t size)
 
 static int write_at(int dir, const char *file, const char *text)
 {
-	int fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
+	int fd = path_open(dir, file, O_WRONLY, PATH_BELOW);
 	int rc = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (write(fd, text, strlen(text)) < 0)
 		rc = -errno;
 	close(fd);
@@ -104,14 +105,17 @@ static void note(struct cgroup *cg, const char *what)
 static bool whole_disk(uint64_t dev, char *buf, size_t size)
 {
 	char path[80];
+	int partition;
 
 	if (major(dev) == 0)
 		return false;
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
-	if (access(path, F_OK) != 0) {
+	partition = path_open(AT_FDCWD, path, O_PATH, PATH_HOST);
+	if (partition < 0) {
 		snprintf(buf, size, "%u:%u", major(dev), minor(dev));
 		return true;
 	}
+	close(partition);
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major(dev), minor(dev));
 	if (read_file(path, buf, size) != 0)
 		return false;
@@ -147,8 +151,6 @@ static int limit_io(struct cgroup *cg, int dir, const struct plan *p, const stru
 /* Makes cg->name in @parent and opens it.  Returns the descriptor or -errno. */
 static int make_leaf(const struct cgroup *cg, int parent)
 {
-	int fd;
-
 	if (mkdirat(parent, cg->name, 0755) < 0) {
 		if (errno != EEXIST)
 			return -errno;
@@ -156,8 +158,7 @@ static int make_leaf(const struct cgroup *cg, int parent)
 		    mkdirat(parent, cg->name, 0755) < 0)
 			return errno == EBUSY ? -EEXIST : -errno;
 	}
-	fd = openat(parent, cg->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return path_open(parent, cg->name, O_PATH | O_DIRECTORY, PATH_BELOW);
 }
 
 static int failed(const struct cgroup *cg, int rc, const char *what, struct failure *f)
@@ -173,16 +174,14 @@ static int failed(const struct cgroup *cg, int rc, const char *what, struct fail
  * Returns the descriptor or -errno. */
 static int open_parent(const char *path)
 {
-	int base = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int base = path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, PATH_HOST);
 	int parent;
 
 	if (base < 0)
-		return -errno;
-	parent = openat(base, ALL, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (parent < 0 && errno == ENOENT && mkdirat(base, ALL, 0755) == 0)
-		parent = openat(base, ALL, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (parent < 0)
-		parent = -errno;
+		return base;
+	parent = path_open(base, ALL, O_PATH | O_DIRECTORY, PATH_BELOW);
+	if (parent == -ENOENT && mkdirat(base, ALL, 0755) == 0)
+		parent = path_open(base, ALL, O_PATH | O_DIRECTORY, PATH_BELOW);
 	close(base);
 	return parent;
 }
@@ -228,11 +227,13 @@ static int v2_limits(struct cgroup *cg, int leaf, const struct plan *p, const st
 static void v2_enable(int parent)
 {
 	static const char *const all[] = { "+memory", "+pids", "+cpu", "+io" };
+	int above = path_open(parent, "..", O_PATH | O_DIRECTORY, PATH_HOST_DIRECT);
 
 	for (size_t i = 0; i < array_len(all); i++) {
-		(void)!write_at(parent, "../cgroup.subtree_control", all[i]);
+		(void)!write_at(above, "cgroup.subtree_control", all[i]);
 		(void)!write_at(parent, "cgroup.subtree_control", all[i]);
 	}
+	close(above);
 }
 
 /* Some kernels have no device control, and only root of the host may ask for it. */
@@ -264,7 +265,7 @@ static int v2_make(struct cgroup *cg, int parent, const struct plan *p, const st
 		unlinkat(parent, cg->name, AT_REMOVEDIR);
 		return failed(cg, rc, "set limits", f);
 	}
-	cg->events = openat(leaf, "memory.events", O_RDONLY | O_CLOEXEC);
+	cg->events = path_open(leaf, "memory.events", O_RDONLY, PATH_BELOW);
 	cg->parent[0] = parent;
 	cg->home[0] = -1;
 	cg->n = 1;
@@ -277,7 +278,7 @@ static int v2_make(struct cgroup *cg, int parent, const struct plan *p, const st
 static bool delegated(const char *path)
 {
 	char file[1200], controllers[256];
-	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int dir = path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, PATH_HOST);
 	bool ours = dir >= 0 && faccessat(dir, "cgroup.procs", W_OK, 0) == 0;
 
 	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", path);
@@ -340,7 +341,7 @@ static int v1_home(const char *text, const char *controller)
 	if (!cgroup_find(text, controller, own, sizeof(own)))
 		own[0] = 0;
 	snprintf(path, sizeof(path), ROOT "/%s%s/tasks", controller, own);
-	return open(path, O_WRONLY | O_CLOEXEC);
+	return path_open(AT_FDCWD, path, O_WRONLY, PATH_HOST);
 }
 
 static int v1_make_one(struct cgroup *cg, unsigned which, const char *text,
@@ -362,7 +363,7 @@ static int v1_make_one(struct cgroup *cg, unsigned which, const char *text,
 	cg->home[cg->n] = v1_home(text, v1_controllers[which]);
 	cg->n++;
 	if (which == 0)
-		cg->events = openat(leaf, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+		cg->events = path_open(leaf, "memory.oom_control", O_RDONLY, PATH_BELOW);
 	rc = v1_limit(cg, which, leaf, p, o);
 	if (rc == 0)
 		rc = write_at(leaf, "tasks", "0");
@@ -427,7 +428,7 @@ void cgroup_sweep(const char *name, int ms)
 		parent[n++] = v2_parent(geteuid() == 0);
 	for (unsigned i = 0; i < CGROUP_V1_MAX && fs.f_type != CGROUP2_SUPER_MAGIC; i++) {
 		snprintf(path, sizeof(path), ROOT "/%s/" ALL, v1_controllers[i]);
-		parent[n++] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		parent[n++] = path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, PATH_HOST);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (parent[i] < 0)

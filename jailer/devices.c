@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* devices.c: device control of a cgroup, without a library: two calls of bpf(2). */
 #include "jailer/devices.h"
+#include "jailer/path.h"
 #include "policy/bpf/devices.bpf.h"
 
 #include <errno.h>
@@ -45,11 +46,11 @@ int devices_deny(int cgroup)
 
 static int put(int dir, const char *file, const char *text)
 {
-	int fd = openat(dir, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = path_open(dir, file, O_WRONLY, PATH_BELOW);
 	int rc = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (write(fd, text, strlen(text)) < 0)
 		rc = -errno;
 	close(fd);

@@ -9,7 +9,8 @@
  * Reads a configuration, builds the VM's jail, starts its processes in it, and then locks
  * itself in and watches them.  Each rung below uses what the one above made and none can be
  * swapped: everything is opened while there is a file system, the cgroup is made while there
- * is a /sys, children are born when there is nothing left for them to see.  Until the first
+ * is a /sys, children are born when there is nothing left for them to see.  A capability goes
+ * with the rung that needed it last (capabilities.c has the table).  Until the first
  * child runs nobody but the caller has had a word, so a failure simply undoes and reports;
  * afterwards the supervisor alone decides. */
 #include "jailer/capabilities.h"
@@ -110,13 +111,29 @@ static void make_plan(struct jailer *j)
 	j->spawn.cgroup = &j->cgroup;
 }
 
-static int build(struct jailer *j, struct failure *f)
+/* Lets go of what was used for the last time. */
+static int after(enum capability_step step, struct failure *f)
 {
-	int rc;
+	int rc = capabilities_after(step);
 
+	return rc != 0 ? fail(f, -rc, NULL, "drop capabilities") : 0;
+}
+
+/* Rootless there is nothing to keep before there is a namespace to keep it in. */
+static int limit_capabilities(bool root, struct failure *f)
+{
+	int rc = root == (geteuid() == 0) ? capabilities_limit() : 0;
+
+	return rc != 0 ? fail(f, -rc, NULL, "keep few capabilities") : 0;
+}
+
+/* Opens and makes everything; afterwards there is no file system to find anything in. */
+static int gather(struct jailer *j, struct failure *f)
+{
 	if (limits_check(&j->plan, f) != 0 ||
 	    supervise_prepare(&j->opened, f) != 0 || namespaces_start(&j->plan, f) != 0 ||
-	    open_all(&j->opened, &j->plan, f) != 0)
+	    open_all(&j->opened, &j->plan, f) != 0 ||
+	    rundir_find(&j->opened, &j->plan, f) != 0)
 		return -1;
 	if (cgroup_make(&j->cgroup, &j->plan, &j->opened, f) != 0)
 		return -1;
@@ -124,20 +141,28 @@ static int build(struct jailer *j, struct failure *f)
 		j->opened.cgroup[i] = j->cgroup.parent[i];
 	j->opened.fd[OBJ_MEMORY_EVENTS][0] = j->cgroup.events;
 	if (spawn_prepare(&j->spawn, f) != 0 || namespaces_enter(&j->plan, f) != 0 ||
-	    rundir_open(&j->opened, &j->plan, f) != 0 || rootfs_enter(f) != 0)
+	    limit_capabilities(false, f) != 0)
 		return -1;
-	rc = capabilities_bound();
-	if (rc != 0)
-		return fail(f, -rc, NULL, "empty the capability bounding set");
-	if (namespaces_network(f) != 0 || rundir_listen(&j->opened, &j->config, f) != 0)
+	return rundir_open(&j->opened, &j->plan, f) != 0 || rootfs_enter(f) != 0 ? -1 : 0;
+}
+
+static int build(struct jailer *j, struct failure *f)
+{
+	int rc;
+
+	if (gather(j, f) != 0 || namespaces_network(f) != 0 ||
+	    rundir_listen(&j->opened, &j->config, f) != 0)
 		return -1;
 	j->rundir = true;
-	if (spawn_all(&j->spawn, f) != 0)
+	if (after(CAPABILITY_LISTEN, f) != 0 || spawn_all(&j->spawn, f) != 0 ||
+	    after(CAPABILITY_SPAWN, f) != 0)
 		return -1;
 	rc = cgroup_leave(&j->cgroup);
 	if (rc == 0)
 		rc = namespaces_cgroup();
-	return rc != 0 ? fail(f, -rc, NULL, "leave the cgroup") : 0;
+	if (rc != 0)
+		return fail(f, -rc, NULL, "leave the cgroup");
+	return after(CAPABILITY_LEAVE, f);
 }
 
 /* Kills the children that were started and waits for their end.  The first filter may be in
@@ -194,7 +219,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	if (read_config(&j, &f) == 0) {
+	if (limit_capabilities(true, &f) == 0 && read_config(&j, &f) == 0) {
 		make_plan(&j);
 		if (build(&j, &f) == 0 && supervise_seal(&j.opened, &j.spawn, &f) == 0)
 			_exit(supervise(&j.plan, &j.spawn, &j.cgroup));

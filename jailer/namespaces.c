@@ -14,6 +14,7 @@
  * user namespace, and only a process of one thread may enter one. */
 #include "jailer/namespaces.h"
 #include "core/aside.h"
+#include "jailer/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,14 +26,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int write_file(int dir, const char *path, const char *text)
+static int write_file(int dir, const char *path, unsigned resolve, const char *text)
 {
-	int fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
+	int fd = path_open(dir, path, O_WRONLY, resolve);
 	ssize_t n;
 	int err;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	n = write(fd, text, strlen(text));
 	err = errno;
 	close(fd);
@@ -48,11 +49,11 @@ static int map_self(const struct plan *p, struct failure *f)
 	snprintf(uids, sizeof(uids), "%u %u 1\n", pp->uid, pp->uid);
 	snprintf(gids, sizeof(gids), "%u %u 1\n", pp->gid, pp->gid);
 	/* Without CAP_SETGID outside, a group map needs setgroups() to be given up first. */
-	rc = write_file(AT_FDCWD, "/proc/self/setgroups", "deny");
+	rc = write_file(AT_FDCWD, "/proc/self/setgroups", PATH_HOST, "deny");
 	if (rc == 0)
-		rc = write_file(AT_FDCWD, "/proc/self/uid_map", uids);
+		rc = write_file(AT_FDCWD, "/proc/self/uid_map", PATH_HOST, uids);
 	if (rc == 0)
-		rc = write_file(AT_FDCWD, "/proc/self/gid_map", gids);
+		rc = write_file(AT_FDCWD, "/proc/self/gid_map", PATH_HOST, gids);
 	return rc != 0 ? fail(f, -rc, NULL, "map the caller's ids") : 0;
 }
 
@@ -65,10 +66,10 @@ static struct {
 
 static void *make_network(void *unused)
 {
+	/* The one link of /proc that is followed: there is no other way to name a namespace, and
+	 * setns() takes nothing else. */
 	network.fd = unshare(CLONE_NEWNET) < 0 ? -errno
-		   : open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (network.fd == -1)
-		network.fd = -errno;
+		   : path_open(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY, 0);
 	return unused;
 }
 
@@ -131,10 +132,10 @@ int namespaces_map(int proc, pid_t pid, uid_t uid, gid_t gid)
 
 	snprintf(path, sizeof(path), "%d/uid_map", pid);
 	snprintf(ids, sizeof(ids), "%u %u 1\n", uid, uid);
-	rc = write_file(proc, path, ids);
+	rc = write_file(proc, path, PATH_BELOW, ids);
 	if (rc != 0)
 		return rc;
 	snprintf(path, sizeof(path), "%d/gid_map", pid);
 	snprintf(ids, sizeof(ids), "%u %u 1\n", gid, gid);
-	return write_file(proc, path, ids);
+	return write_file(proc, path, PATH_BELOW, ids);
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* open.c: opens what the plan names.
  *
- * Paths come from the caller and are opened with the caller's own rights, so a symbolic link
- * in one leads nowhere the caller could not go; links of /proc/PID/fd are refused all the
- * same, they are how descriptors leak into places where a path was meant.  What was opened is
- * then looked at through the descriptor, never through the path again. */
+ * Paths come from the caller and are opened with the caller's own rights; but the directories
+ * on the way may be somebody else's, so symbolic links are followed with care (path.c).  What
+ * was opened is then looked at through the descriptor, never through the path again. */
 #include "jailer/open.h"
 #include "core/guestmem.h"
+#include "jailer/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,7 +19,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -34,6 +33,7 @@ void opened_init(struct opened *o)
 	memset(o->kick, 0xff, sizeof(o->kick));
 	memset(o->cgroup, 0xff, sizeof(o->cgroup));
 	memset(o->program, 0xff, sizeof(o->program));
+	o->rundir_in = -1;
 }
 
 int *opened_at(struct opened *o, enum plan_object object, unsigned index)
@@ -45,22 +45,12 @@ int *opened_at(struct opened *o, enum plan_object object, unsigned index)
 	return &o->fd[object][index];
 }
 
-static int open_path(int dir, const char *path, int flags)
-{
-	struct open_how how = {
-		.flags = (unsigned)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_NO_MAGICLINKS,
-	};
-
-	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-}
-
 static int open_kvm(struct opened *o, struct failure *f)
 {
-	int fd = open_path(AT_FDCWD, "/dev/kvm", O_RDWR);
+	int fd = path_open_named("/dev/kvm", O_RDWR);
 
 	if (fd < 0)
-		return fail(f, errno, errno == EACCES ? "join the group that owns it (kvm)"
+		return fail(f, -fd, fd == -EACCES ? "join the group that owns it (kvm)"
 			    : "load the module (kvm_amd, kvm_intel) or run `immure doctor`",
 			    "open /dev/kvm");
 	o->fd[OBJ_KVM][0] = fd;
@@ -73,9 +63,12 @@ static int open_image(const char *what, const char *path, int *fd, uint64_t *siz
 {
 	struct stat st;
 
-	*fd = open_path(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	if (*fd < 0 || fstat(*fd, &st) < 0)
-		return fail(f, errno, NULL, "open %s %s", what, path);
+	*fd = path_open_named(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (*fd < 0 || fstat(*fd, &st) < 0) {
+		int err = *fd < 0 ? -*fd : errno;
+
+		return fail(f, err, path_advice(err, NULL), "open %s %s", what, path);
+	}
 	if (!S_ISREG(st.st_mode))
 		return fail(f, 0, NULL, "%s %s: not a regular file", what, path);
 	if (st.st_size == 0)
@@ -99,13 +92,16 @@ static int lock_disk(const struct config_disk *disk, int fd, struct failure *f)
 static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct failure *f)
 {
 	const struct config_disk *disk = &p->config->disk[i];
-	int fd = open_path(AT_FDCWD, disk->path,
-			   (disk->readonly ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY);
+	int fd = path_open_named(disk->path, (disk->readonly ? O_RDONLY : O_RDWR) |
+						O_NONBLOCK | O_NOCTTY);
+	int err = fd < 0 ? -fd : 0;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail(f, errno, errno == EACCES && !disk->readonly
-			    ? "attach it read-only, or make it writable" : NULL,
+	if (err == 0 && fstat(fd, &st) < 0)
+		err = errno;
+	if (err != 0)
+		return fail(f, err, path_advice(err, err == EACCES && !disk->readonly ?
+			    "attach it read-only, or make it writable" : NULL),
 			    "open disk %s", disk->path);
 	o->fd[OBJ_DISK][i] = fd;
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
@@ -252,29 +248,37 @@ static int make_channels(struct opened *o, const struct plan *p, struct failure 
 	return 0;
 }
 
+/* The directory the jailer lies in, or -errno. */
+static int own_directory(char *path, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", path, size - 1);
+
+	if (n < 0)
+		return -errno;
+	path[n] = 0;
+	*strrchr(path, '/') = 0;
+	return path_open(AT_FDCWD, path, O_PATH | O_DIRECTORY, PATH_HOST_DIRECT);
+}
+
 /* The programs lie beside the jailer; a copy of it elsewhere finds none and says so. */
 static int open_programs(struct opened *o, const struct plan *p, struct failure *f)
 {
-	char dir[4096];
-	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
-	char *slash;
+	char path[PATH_MAX] = "";
+	int dir = own_directory(path, sizeof(path));
 
-	if (n < 0)
-		return fail(f, errno, "mount /proc", "find the jailer's own directory");
-	dir[n] = 0;
-	slash = strrchr(dir, '/');
+	if (dir < 0)
+		return fail(f, -dir, "mount /proc", "find the jailer's own directory");
 	for (unsigned i = 0; i < p->nprocs; i++) {
-		enum plan_program program = p->proc[i].program;
+		const char *name = plan_program_name(p->proc[i].program);
+		int *fd = &o->program[p->proc[i].program];
 
-		if (o->program[program] >= 0)
-			continue;
-		snprintf(slash + 1, sizeof(dir) - (size_t)(slash + 1 - dir), "%s",
-			 plan_program_name(program));
-		o->program[program] = open_path(AT_FDCWD, dir, O_PATH);
-		if (o->program[program] < 0)
-			return fail(f, errno, "install all of immure's programs in one place",
-				    "open %s", dir);
+		if (*fd < 0)
+			*fd = path_open(dir, name, O_PATH, PATH_BELOW);
+		if (*fd < 0)
+			return fail(f, -*fd, "install all of immure's programs in one place",
+				    "open %s/%s", path, name);
 	}
+	close(dir);
 	return 0;
 }
 

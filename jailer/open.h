@@ -15,6 +15,7 @@ struct opened {
 	int kick[PLAN_DEVICES * PLAN_QUEUES];
 	int cgroup[PLAN_CGROUP_FDS];
 	int program[PROGRAMS];			/* O_PATH */
+	int rundir_in;				/* O_PATH; see rundir_find() */
 	uint64_t disk_size[PLAN_DEVICES];	/* bytes; 0 for a block device */
 	uint64_t disk_dev[PLAN_DEVICES];	/* dev_t of the device below the image */
 	uint64_t kernel_size, initrd_size;

@@ -2,6 +2,7 @@
 /* plan_print.c: the plan for people, and for machines. */
 #include "jailer/plan.h"
 #include "core/seal.h"
+#include "jailer/capabilities.h"
 
 #include <jansson.h>
 #include <sched.h>
@@ -197,7 +198,11 @@ void plan_print(FILE *out, const struct plan *p)
 		if ((p->namespaces & (int)namespaces[i].number) != 0)
 			fprintf(out, " %s", namespaces[i].name);
 	fprintf(out, "; a user namespace per process\n");
-	fprintf(out, "root directory: empty, read-only\ncapabilities: none\n");
+	fprintf(out, "root directory: empty, read-only\n"
+		"capabilities: none; the jailer's, until each was used last:");
+	for (size_t i = 0; i < array_len(capabilities); i++)
+		fprintf(out, " %s", capabilities[i].name);
+	fprintf(out, "\n");
 	if (p->cgroup.wanted)
 		fprintf(out, "cgroup immure/%s: memory %llu MiB, no swap, %u tasks", c->name,
 			(unsigned long long)(p->cgroup.memory_max >> 20), p->cgroup.pids_max);
@@ -219,6 +224,22 @@ static json_t *json_fsize(uint64_t fsize)
 	if (fsize == PLAN_FSIZE_DISK)
 		return json_string("image");
 	return fsize == PLAN_FSIZE_ANY ? json_null() : json_integer((json_int_t)fsize);
+}
+
+static json_t *json_capabilities(void)
+{
+	static const char *const steps[] = {
+		[CAPABILITY_LOCK] = "lock", [CAPABILITY_LISTEN] = "listen",
+		[CAPABILITY_SPAWN] = "spawn", [CAPABILITY_LEAVE] = "leave",
+	};
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < array_len(capabilities); i++)
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s}",
+						     "name", capabilities[i].name,
+						     "until", steps[capabilities[i].until],
+						     "why", capabilities[i].why));
+	return all;
 }
 
 static json_t *json_process(const struct plan *p, const struct plan_process *pp)
@@ -261,9 +282,10 @@ void plan_print_json(FILE *out, const struct plan *p)
 	for (unsigned i = 0; i < p->nprocs; i++)
 		json_array_append_new(processes, json_process(p, &p->proc[i]));
 	json_array_append_new(processes, json_process(p, &p->supervisor));
-	root = json_pack("{s:s, s:b, s:I, s:i, s:o, s:o, s:o}", "name", c->name,
+	root = json_pack("{s:s, s:b, s:I, s:i, s:o, s:o, s:o, s:o}", "name", c->name,
 			 "rootless", !p->root, "memory", (json_int_t)c->memory,
-			 "vcpus", (int)c->vcpus, "namespaces", names, "processes", processes,
+			 "vcpus", (int)c->vcpus, "namespaces", names,
+			 "jailer_capabilities", json_capabilities(), "processes", processes,
 			 "cgroup", !p->cgroup.wanted ? json_null()
 			 : json_pack("{s:I, s:i, s:i, s:I}",
 				     "memory_max", (json_int_t)p->cgroup.memory_max,

@@ -8,8 +8,13 @@
  * that its user could not reach anyway, and Landlock still stands in the way.
  *
  * Everything is done relative to the descriptor: socket addresses are 108 bytes, paths are
- * longer, and a component that is swapped meanwhile changes nothing. */
+ * longer, and a component that is swapped meanwhile changes nothing.
+ *
+ * A mount can only be detached from inside our own mount namespace, and rootless one cannot tell
+ * there any more whom a directory on the way belongs to.  So the path is judged before, and what
+ * it leads to later must be the same directory. */
 #include "jailer/rundir.h"
+#include "jailer/path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,38 +41,50 @@ const char *rundir_socket_name(const struct config *c)
 	return strrchr(c->vsock_path, '/') + 1;
 }
 
-/* Opens directory @path so that nothing outside can be reached from it. */
-static int open_detached(const char *path)
+/* Opens directory @plain, which it closes, so that nothing outside can be reached from it. */
+static int detach(int plain)
 {
-	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-	int plain = open(path, flags);
 	int tree, dir;
 
 	if (plain < 0)
-		return -errno;
+		return plain;
 	tree = (int)syscall(SYS_open_tree, plain, "",
 			    AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC);
-	if (tree < 0)
-		return errno == EPERM || errno == EINVAL ? plain : -errno;
-	dir = openat(tree, ".", flags);
-	if (dir < 0)
-		dir = -errno;
+	if (tree < 0 && errno != EPERM && errno != EINVAL)
+		return -errno;
+	dir = path_open(tree < 0 ? plain : tree, ".", O_RDONLY | O_DIRECTORY, PATH_BELOW);
 	/* @tree stays open until the supervisor claims its descriptors: closing it takes the
 	 * mount apart, and the kernel then waits for a grace period. */
 	close(plain);
 	return dir;
 }
 
-/* @path without its last component. */
-static int open_parent(const char *path)
+/* @path without its last component, to @dir. */
+static void parent_of(const char *path, char dir[PATH_MAX])
 {
 	const char *slash = strrchr(path, '/');
 	size_t len = slash == path ? 1 : (size_t)(slash - path);
-	char dir[PATH_MAX];
 
 	memcpy(dir, path, len);
 	dir[len] = 0;
-	return open_detached(dir);
+}
+
+/* Which of the two paths is given, and the directory it lies in. */
+static const char *named(const struct config *c, char dir[PATH_MAX])
+{
+	const char *path = c->run_dir != NULL ? c->run_dir : c->vsock_path;
+
+	parent_of(path, dir);
+	return path;
+}
+
+static int same_directory(int a, int b)
+{
+	struct stat x, y;
+
+	if (fstat(a, &x) < 0 || fstat(b, &y) < 0)
+		return -errno;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino ? 0 : -ELOOP;
 }
 
 static int bind_here(int sock, const char *name)
@@ -132,24 +149,47 @@ int rundir_listen(struct opened *o, const struct config *c, struct failure *f)
 	return 0;
 }
 
-int rundir_open(struct opened *o, const struct plan *p, struct failure *f)
+int rundir_find(struct opened *o, const struct plan *p, struct failure *f)
 {
 	const struct config *c = p->config;
-	int dir, parent;
+	char dir[PATH_MAX];
+	int fd;
 
 	if (c->run_dir == NULL && c->vsock_path == NULL)
 		return 0;
-	dir = c->run_dir != NULL ? open_detached(c->run_dir) : open_parent(c->vsock_path);
+	named(c, dir);
+	fd = path_open_named(dir, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return fail(f, -fd, path_advice(-fd, "make the directory first"), "open %s", dir);
+	o->rundir_in = fd;
+	return 0;
+}
+
+int rundir_open(struct opened *o, const struct plan *p, struct failure *f)
+{
+	const struct config *c = p->config;
+	char in[PATH_MAX];
+	const char *path;
+	int above, dir, rc;
+
+	if (o->rundir_in < 0)
+		return 0;
+	path = named(c, in);
+	above = path_open(AT_FDCWD, in, O_PATH | O_DIRECTORY, PATH_HOST);
+	rc = above < 0 ? above : same_directory(above, o->rundir_in);
+	if (rc < 0)
+		return fail(f, -rc, "who changed it?", "open %s again", in);
+	dir = c->run_dir == NULL ? detach(above)
+	    : detach(path_open(above, strrchr(path, '/') + 1, O_PATH | O_DIRECTORY, PATH_BELOW));
 	if (dir < 0)
-		return fail(f, -dir, "make the directory first", "open the directory of %s",
-			    c->run_dir != NULL ? c->run_dir : c->vsock_path);
+		return fail(f, -dir, path_advice(-dir, "make the directory first"),
+			    "open the directory of %s", path);
 	o->fd[OBJ_RUNDIR][0] = dir;
-	if (c->run_dir != NULL) {
-		parent = open_parent(c->run_dir);
-		if (parent < 0)
-			return fail(f, -parent, NULL, "open the parent of %s", c->run_dir);
-		o->fd[OBJ_RUNPARENT][0] = parent;
-	}
+	if (c->run_dir == NULL)
+		return 0;
+	o->fd[OBJ_RUNPARENT][0] = detach(above);
+	if (o->fd[OBJ_RUNPARENT][0] < 0)
+		return fail(f, -o->fd[OBJ_RUNPARENT][0], NULL, "open the parent of %s", path);
 	return 0;
 }
 

@@ -11,6 +11,10 @@
 #include "jailer/open.h"
 #include "jailer/plan.h"
 
+/* Before there are namespaces: finds the directory it lies in, and that no stranger's link led
+ * there. */
+must_check int rundir_find(struct opened *o, const struct plan *p, struct failure *f);
+
 /* Opens the directory (and its parent when it is to be removed), as mounts of their own so
  * that ".." leads nowhere.  Call between namespaces_enter() and rootfs_enter().  Returns 0, or
  * -1 with @f filled. */

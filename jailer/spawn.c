@@ -22,6 +22,7 @@
 #include "jailer/landlock.h"
 #include "jailer/limits.h"
 #include "jailer/namespaces.h"
+#include "jailer/path.h"
 #include "jailer/place.h"
 #include "jailer/violation.h"
 
@@ -251,9 +252,9 @@ int spawn_prepare(struct spawn *s, struct failure *f)
 {
 	s->traced = true;
 	s->landlock = landlock_abi();
-	s->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	s->proc = path_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, PATH_HOST_DIRECT);
 	if (s->proc < 0)
-		return fail(f, errno, "mount /proc", "open /proc");
+		return fail(f, -s->proc, "mount /proc", "open /proc");
 	s->slots = mmap(NULL, PLAN_PROCESSES * sizeof(*s->slots), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (s->slots == MAP_FAILED)

@@ -5,6 +5,7 @@
 #include "jailer/cgroup.c"
 #include "jailer/devices.c"
 #include "jailer/failure.c"
+#include "jailer/path.c"
 #include "tests/unit/forked.h"
 #include "tests/unit/jail_rig.h"
 

@@ -10,6 +10,7 @@
 #include "cli/doctor_sysctl.c"
 #include "cli/walls_text.c"
 #include "jailer/cgroup.c"
+#include "jailer/path.c"
 #include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "cli/say.c"

@@ -5,6 +5,7 @@
 #include "jailer/failure.c"
 #include "jailer/landlock.c"
 #include "jailer/limits.c"
+#include "jailer/path.c"
 #include "jailer/place.c"
 #include "tests/unit/forked.h"
 

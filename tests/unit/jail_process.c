@@ -4,6 +4,7 @@
 #include "jailer/cgroup.c"
 #include "jailer/devices.c"
 #include "jailer/failure.c"
+#include "jailer/path.c"
 #include "tests/unit/jail_rig.h"
 
 #include <sys/file.h>

@@ -43,6 +43,7 @@ struct rig {
 	int lock;			/* becomes descriptor 6 of the jailer; 0: none */
 	char bin[64];			/* where the programs are; "": the built ones */
 	bool alone;			/* in a user namespace without any id but root's */
+	bool stopped;			/* the jailer stops itself before it is executed */
 };
 
 /* Guests: hlt for ever; an OUT to the test port. */
@@ -144,6 +145,8 @@ static inline void rig_exec(const struct rig *r, int config, int client)
 	if (r->lock != 0)
 		dup2(106, 6);
 	close_range(r->lock != 0 ? 7 : 6, ~0u, 0);
+	if (r->stopped)
+		raise(SIGSTOP);
 	execve(path, (char *const *)(r->lock != 0 ? argv : unlocked), envp);
 	_exit(97);
 }

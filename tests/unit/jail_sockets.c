@@ -7,6 +7,7 @@
 #include "jailer/dial.c"
 #include "jailer/failure.c"
 #include "jailer/open.c"
+#include "jailer/path.c"
 #include "jailer/plan.c"
 #include "jailer/rundir.c"
 
@@ -53,7 +54,10 @@ static void make_file(const char *name)
 
 static int listen_there(void)
 {
-	int rc = rundir_open(&o, &p, &f);
+	int rc = rundir_find(&o, &p, &f);
+
+	if (rc == 0)
+		rc = rundir_open(&o, &p, &f);
 
 	return rc == 0 ? rundir_listen(&o, &c, &f) : rc;
 }

@@ -2,6 +2,7 @@
 /* LIBS: -ljansson */
 /* `immure plan` says what the plan says: for people as below, for machines as JSON. */
 #include "core/guestmem.c"
+#include "jailer/capabilities.c"
 #include "jailer/config.c"
 #include "jailer/failure.c"
 #include "jailer/plan.c"
@@ -18,7 +19,8 @@ static const char golden[] =
 	"VM v: 128 MiB, 1 vCPU, 2 devices, as root\n"
 	"namespaces: mnt pid net ipc uts cgroup time; a user namespace per process\n"
 	"root directory: empty, read-only\n"
-	"capabilities: none\n"
+	"capabilities: none; the jailer's, until each was used last: setpcap dac_override setuid "
+	"setgid sys_admin\n"
 	"cgroup immure/v: memory 162 MiB, no swap, 6 tasks, 50% of a CPU\n"
 	"\n"
 	"process vmm: immure-vmm, uid 2000000000, gid 2000000000\n"
