@@ -103,13 +103,15 @@ static void vulnerabilities(const struct doctor_host *h, struct advices *to)
 	}
 }
 
+#define FIX_NESTED(module) "echo 'options " module " nested=0' > /etc/modprobe.d/immure.conf; " \
+			   "rmmod " module "; modprobe " module
+
 static void nested(const struct doctor_host *h, struct advices *to)
 {
 	static const char why[] = "code of KVM that only guests with guests of their own need; immure "
 				  "hides it from its guests, this turns it off";
-	static const char fix[] = "echo 'options kvm_intel nested=0' > /etc/modprobe.d/immure.conf "
-				  "(or kvm_amd); reload the module";
 	static const char *const modules[] = { "kvm_intel", "kvm_amd" };
+	static const char *const fix[] = { FIX_NESTED("kvm_intel"), FIX_NESTED("kvm_amd") };
 	char path[64], text[16];
 
 	for (size_t i = 0; i < array_len(modules); i++) {
@@ -119,11 +121,11 @@ static void nested(const struct doctor_host *h, struct advices *to)
 		if (doctor_line(h->sys, path, text, sizeof(text)) != 0)
 			continue;
 		off = strcmp(text, "N") == 0 || strcmp(text, "0") == 0;
-		advise(to, "nested virtualization", off ? ADVICE_OK : ADVICE_GIVEN, why, fix,
+		advise(to, "nested virtualization", off ? ADVICE_OK : ADVICE_GIVEN, why, fix[i],
 		       "%s: nested=%s", modules[i], text);
 		return;
 	}
-	advise(to, "nested virtualization", ADVICE_UNKNOWN, why, fix,
+	advise(to, "nested virtualization", ADVICE_UNKNOWN, why, fix[0],
 	       "neither kvm_intel nor kvm_amd is loaded");
 }
 

@@ -3,7 +3,7 @@
  *
  * A VM is a process that runs immure-jailer, and its children.  What it is called nobody can
  * read from its arguments: its processes lie in the cgroup .../immure/NAME, and without a
- * cgroup the caller of the jailer holds the run directory .../immure/NAME.  One that has neither
+ * cgroup the supervisor and the caller of the jailer hold the run directory .../immure/NAME.  One that has neither
  * is called pid-N, after its supervisor, which every VM may be called. */
 #include "cli/walls.h"
 #include "cli/say.h"
@@ -153,7 +153,19 @@ static bool name_by_cgroup(struct walls_vm *vm)
 	return false;
 }
 
-/* The caller of the jailer, `immure run`, holds the run directory as long as the VM lives. */
+/* The supervisor holds the lock of the run directory. */
+static bool name_by_lock(struct walls_vm *vm)
+{
+	const struct walls_process *p = &vm->proc[0];
+
+	for (size_t i = 0; i < p->nfds; i++)
+		if (p->fd[i].number >= SUP_LOCK0 && p->fd[i].number < SUP_NFDS &&
+		    walls_parse_run_dir(p->fd[i].target, vm->name, sizeof(vm->name)))
+			return true;
+	return false;
+}
+
+/* So does the caller of the jailer, `immure run`, whose descriptors a user may read. */
 static bool name_by_directory(const struct walls_host *h, struct walls_vm *vm)
 {
 	unsigned fd[CLIENT_FDS];
@@ -183,7 +195,7 @@ void walls_read(const struct walls_host *h, pid_t supervisor, struct walls_vm *v
 	snprintf(vm->proc[0].name, sizeof(vm->proc[0].name), "supervisor");
 	vm->root = vm->proc[0].status.uid[0] == 0;
 	read_children(h, vm);
-	if (!name_by_cgroup(vm))
+	if (!name_by_cgroup(vm) && !name_by_lock(vm))
 		(void)name_by_directory(h, vm);
 	say_clean(vm->name);
 	walls_read_cgroup(h, vm);

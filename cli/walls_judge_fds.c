@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KIND_LOG_ONLY = 0 };
+enum { KIND_LOG_ONLY = 1 << 16 };
 
 static const char leak[] = "it holds something that nobody gave it on purpose";
 
-/* KIND_LOG_ONLY (also of objects that are not here): closed before the process seals itself. */
+/* KIND_LOG_ONLY: closed before the process seals itself. */
 static const unsigned object_kinds[PLAN_OBJECTS] = {
+	[OBJ_CONFIG] = KIND_LOG_ONLY, [OBJ_MEM] = KIND_LOG_ONLY, [OBJ_KVM] = KIND_LOG_ONLY,
+	[OBJ_KERNEL] = KIND_LOG_ONLY, [OBJ_INITRD] = KIND_LOG_ONLY,
 	[OBJ_LOG_WRITE] = KIND_PIPE, [OBJ_LOG_READ] = KIND_PIPE,
 	[OBJ_CTL_VMM] = KIND_SOCKET, [OBJ_CTL_SUPERVISOR] = KIND_SOCKET,
 	[OBJ_CONSOLE_WRITE] = KIND_PIPE, [OBJ_CONSOLE_READ] = KIND_PIPE,
@@ -28,7 +30,7 @@ static const unsigned object_kinds[PLAN_OBJECTS] = {
 	[OBJ_SIGNAL] = KIND_SIGNALFD, [OBJ_TIMER] = KIND_TIMERFD,
 	[OBJ_RUNDIR] = KIND_DIRECTORY, [OBJ_RUNPARENT] = KIND_DIRECTORY,
 	[OBJ_CGROUP] = KIND_DIRECTORY, [OBJ_PID] = KIND_PIDFD,
-	[OBJ_MEMORY_EVENTS] = KIND_FILE,
+	[OBJ_MEMORY_EVENTS] = KIND_FILE, [OBJ_LOCK] = KIND_DIRECTORY | KIND_FILE,
 };
 
 static unsigned born_kind(const struct plan_process *pp, unsigned number)

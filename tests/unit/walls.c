@@ -292,6 +292,13 @@ Test(walls, namespaces_and_cgroup)
 	put_link("102/ns/net", "net:[4]");
 	breaks("blk0", "shares the host's net");
 	put_link("102/ns/net", "net:[4000]");
+	/* The supervisor has to see its children; nobody else may see the host's processes. */
+	put_link("100/ns/pid", "pid:[3]");
+	look_again();
+	cr_assert_eq(weaker(), 0);
+	put_link("102/ns/pid", "pid:[3]");
+	breaks("blk0", "shares the host's pid");
+	put_link("102/ns/pid", "pid:[9002]");
 	put_link("102/ns/user", "user:[1010]");
 	look_again();
 	cr_assert(among(&vm.weaker, "blk0", "shares its user namespace within the VM"));
@@ -335,6 +342,20 @@ Test(walls, descriptors_outside_the_plan)
 	cr_assert_eq(weaker(), 0);
 	put_fd("101", VMM_KVM, "/dev/kvm");
 	breaks("vmm", "descriptor 6, VMM_KVM (kvm), is still open");
+	snprintf(path, sizeof(path), "%s/101/fd/%d", base, VMM_KVM);
+	unlink(path);
+	/* The VMM gives the kicks to KVM and closes them; a device keeps its end. */
+	put_fd("102", BLK_KICK0, "anon_inode:[eventfd]");
+	look_again();
+	cr_assert_eq(weaker(), 0);
+	put_fd("101", VMM_KICK0, "anon_inode:[eventfd]");
+	breaks("vmm", "descriptor 32, VMM_KICK0 (eventfd), is still open");
+}
+
+Test(walls, every_object_of_a_plan_has_a_kind)
+{
+	for (unsigned i = 0; i < PLAN_OBJECTS; i++)
+		cr_assert_neq(object_kinds[i], 0, "object %u of jailer/plan.h", i);
 }
 
 Test(walls, limits_of_the_process)
@@ -351,6 +372,41 @@ Test(walls, limits_of_the_process)
 	put_file("102/limits", text);
 	look_again();
 	cr_assert(among(&vm.weaker, "blk0", "limit nofile is off"));
+	memcpy(text, good_limits, sizeof(text));
+	memcpy(strstr(text, "0                    0                    bytes"),
+	       "unlimited            unlimited", strlen("unlimited            unlimited"));
+	put_file("102/limits", text);
+	breaks("blk0", "its image may grow without limit");
+}
+
+/* Without a cgroup, by the lock on its run directory; with neither, by its number. */
+Test(walls, other_names)
+{
+	put_file("101/cgroup", "0::/\n");
+	put_file("102/cgroup", "0::/\n");
+	look_again();
+	cr_assert_str_eq(vm.name, "pid-100");
+	put_fd("100", SUP_LOCK0, "/run/user/1000/immure/mine");
+	look_again();
+	cr_assert_str_eq(vm.name, "mine");
+	put_fd("100", SUP_LOCK0, "/run/elsewhere");
+	put_file("100/status", STATUS("immure-jailer", "7", "0", "100", "1"));
+	put_fd("7", 5, "/tmp/immure-1000/other");
+	look_again();
+	cr_assert_str_eq(vm.name, "other");
+}
+
+Test(walls, who_has_ended_is_no_machine)
+{
+	pid_t pid[4];
+
+	put_file("100/status", STATUS("immure-jailer", "1", "0", "100", "1") "State:\tS\n");
+	cr_assert_eq(walls_supervisors(&host, pid, 4), 1);
+	put_file("100/status", "State:\tZ (zombie)\n" STATUS("immure-jailer", "1", "0", "100", "1"));
+	cr_assert_eq(walls_supervisors(&host, pid, 4), 0);
+	walls_free(&vm);
+	walls_read(&host, 100, &vm);
+	cr_assert(vm.gone);
 }
 
 Test(walls, a_stranger_and_a_missing_monitor)
