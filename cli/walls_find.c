@@ -3,8 +3,8 @@
  *
  * A VM is a process that runs immure-jailer, and its children.  What it is called nobody can
  * read from its arguments: its processes lie in the cgroup .../immure/NAME, and without a
- * cgroup the supervisor and the caller of the jailer hold the run directory .../immure/NAME.  One that has neither
- * is called pid-N, after its supervisor, which every VM may be called. */
+ * cgroup the supervisor and the caller of the jailer hold the run directory .../immure/NAME.
+ * One that has neither is called pid-N, after its supervisor, as every VM may be called. */
 #include "cli/walls.h"
 #include "cli/say.h"
 #include "cli/walls_text.h"
