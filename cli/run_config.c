@@ -66,6 +66,14 @@ int run_disks(const struct run_options *o, char (*paths)[4096])
 	return 0;
 }
 
+/* "NAME_123" is where a guest's connections to port 123 go when its sockets are at "NAME". */
+static bool ends_like_a_port(const char *base)
+{
+	const char *last = strrchr(base, '_');
+
+	return last && last[1] && last[1 + strspn(last + 1, "0123456789")] == '\0';
+}
+
 int run_vsock_path(const char *given, char *path, size_t size)
 {
 	const char *slash = strrchr(given, '/'), *base = slash ? slash + 1 : given;
@@ -75,6 +83,11 @@ int run_vsock_path(const char *given, char *path, size_t size)
 
 	if (!base[0] || n < 0 || (size_t)n >= sizeof(dir)) {
 		say_error("--vsock %s: not the path of a socket", given);
+		return -1;
+	}
+	if (ends_like_a_port(base)) {
+		say_error("--vsock %s: the name must not end in _ and a number", given);
+		say_hint("that is where another machine's connections to that port would go");
 		return -1;
 	}
 	if (!realpath(dir, real)) {

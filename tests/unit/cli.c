@@ -210,6 +210,20 @@ Test(config, a_console_is_asked_for_on_the_command_line)
 	cr_assert_eq(run_cmdline(&o, line, sizeof(line)), -1);
 }
 
+Test(config, a_socket_path_is_no_other_machines_port)
+{
+	static const char *const bad[] = { "/tmp/vm_2", "vm_0", "_7", "/tmp/vm_x_4294967295" };
+	static const char *const good[] = { "/tmp/vm_2x", "/tmp/vm2", "/tmp/vm_", "/tmp/_2/vm" };
+	char path[108];
+
+	cr_assert(mkdir("/tmp/_2", 0700) == 0 || errno == EEXIST);
+	for (size_t i = 0; i < array_len(bad); i++)
+		cr_assert_eq(run_vsock_path(bad[i], path, sizeof(path)), -1, "%s", bad[i]);
+	for (size_t i = 0; i < array_len(good); i++)
+		cr_assert_eq(run_vsock_path(good[i], path, sizeof(path)), 0, "%s", good[i]);
+	rmdir("/tmp/_2");
+}
+
 Test(config, a_socket_path_becomes_absolute)
 {
 	char path[92];
