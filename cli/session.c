@@ -84,7 +84,7 @@ static int listen_on(struct session *s, int port, const char *vsock_path)
 	s->listener[port] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->listener[port] < 0)
 		return failed(s, "socket");
-	if (bind_to(s->listener[port], &addr) < 0)
+	if (bind_to(s->listener[port], &addr) < 0 || lstat(addr.sun_path, &s->file[port]) < 0)
 		return failed(s, addr.sun_path);
 	memcpy(s->path[port], addr.sun_path, sizeof(addr.sun_path));
 	return listen(s->listener[port], 4) < 0 ? failed(s, addr.sun_path) : 0;
@@ -373,17 +373,28 @@ void session_release(struct session *s)
 	s->control = -1;
 }
 
+/* Removes the file of a listener, if it still is that.  While we listen nobody takes it for
+ * abandoned, so the listener is closed after this. */
+static void remove_file(struct session *s, int port)
+{
+	const struct stat *was = &s->file[port];
+	struct stat now;
+
+	if (s->path[port][0] && lstat(s->path[port], &now) == 0 && now.st_dev == was->st_dev &&
+	    now.st_ino == was->st_ino)
+		unlink(s->path[port]);
+	s->path[port][0] = '\0';
+}
+
 void session_close(struct session *s)
 {
 	bool abandoned_pump = false;
 
 	for (int i = 0; i < SESSION_PORTS; i++) {
+		remove_file(s, i);
 		if (s->listener[i] >= 0)
 			close(s->listener[i]);
 		s->listener[i] = -1;
-		if (s->path[i][0])
-			unlink(s->path[i]);
-		s->path[i][0] = '\0';
 	}
 	session_release(s);
 	for (int i = 0; i < 3; i++) {

@@ -14,6 +14,7 @@
 #include "guest/proto.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 
 enum {
 	SESSION_PORTS = 4,		/* control, stdin, stdout, stderr */
@@ -54,7 +55,8 @@ struct session {
 	int notify;			/* eventfd of the pumps */
 	bool connected[SESSION_PORTS];
 	struct pump pump[3];
-	char path[SESSION_PORTS][SESSION_PATH];
+	char path[SESSION_PORTS][SESSION_PATH];	/* "": nothing to remove */
+	struct stat file[SESSION_PORTS];	/* what we made there */
 	uint8_t *out;			/* START, then orders; owned */
 	size_t out_at, out_len, out_size;
 	uint8_t in[SESSION_FRAME];

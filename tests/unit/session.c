@@ -548,6 +548,24 @@ Test(session, an_abandoned_socket_is_replaced)
 	session_close(&other);
 }
 
+Test(session, the_sockets_of_a_successor_stay)
+{
+	struct session other;
+	char path[64], file[80];
+
+	snprintf(path, sizeof(path), "%s/w", dir);
+	cr_assert_eq(session_open(&other, path, &start, local), 0);
+	for (int i = 0; i < SESSION_PORTS; i++)
+		unlink(other.path[i]);
+	session_close(&s);
+	cr_assert_eq(session_open(&s, path, &start, local), 0, "%s", s.text);
+	session_close(&other);
+	for (int i = 0; i < SESSION_PORTS; i++) {
+		snprintf(file, sizeof(file), "%s_%d", path, PROTO_PORT_CONTROL + i);
+		cr_assert_eq(access(file, F_OK), 0, "%s", file);
+	}
+}
+
 /* ---- START, host side ---- */
 
 Test(encode, what_does_not_fit_is_refused)
