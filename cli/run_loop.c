@@ -96,10 +96,16 @@ static void on_ending_signal(struct run *r, int signo)
 	stop_machine(r, STOP_SIGNAL);
 }
 
-static void on_signal(struct run *r, int signo)
+static void send_size(struct run *r)
 {
 	uint16_t rows, cols;
 
+	term_size(&rows, &cols);
+	session_winsize(&r->session, rows, cols);
+}
+
+static void on_signal(struct run *r, int signo)
+{
 	switch (signo) {
 	case SIGCONT:
 		/* Whoever stopped us (not by a key: those go to the guest) gave the terminal
@@ -110,13 +116,16 @@ static void on_signal(struct run *r, int signo)
 		}
 		return;
 	case SIGWINCH:
-		term_size(&rows, &cols);
-		session_winsize(&r->session, rows, cols);
+		send_size(r);
 		return;
 	case SIGUSR1:
 	case SIGUSR2:
-		session_signal(&r->session, signo);
-		return;
+		/* Ours only as long as there is no command that it could be for. */
+		if (r->session.state >= SESSION_RUNNING) {
+			session_signal(&r->session, signo);
+			return;
+		}
+		break;
 	}
 	on_ending_signal(r, signo);
 }
@@ -149,8 +158,10 @@ static void follow_session(struct run *r)
 
 	if (state == SESSION_RUNNING && !r->running_ms) {
 		r->running_ms = run_now_ms();
-		if (r->tty)
+		if (r->tty) {
 			term_raw();
+			send_size(r);	/* it may have changed since START was made */
+		}
 	}
 	if (state == SESSION_EXITED)
 		term_signals();		/* ^C is nobody's byte any more */

@@ -302,7 +302,7 @@ static void accept_on(struct session *s, int port)
 		return;
 	}
 	err = pump_start(&s->pump[n], n == 0 ? PUMP_IN : PUMP_OUT, s->local[n], fd, s->notify,
-			 n == 0 && s->tty);
+			 n == 0 && s->tty && isatty(s->local[0]) == 1);
 	if (err)
 		broken(s, "a thread for its stream could not be made: %s", strerror(-err));
 }

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -176,6 +177,15 @@ static void behave(const char *how)
 	} else if (strcmp(how, "chatters") == 0) {
 		chatter();
 		end_with(6, 0);
+	} else if (strcmp(how, "size") == 0) {
+		struct { struct proto_frame head; struct proto_winsize size; } f;
+
+		read_whole(g[CONTROL], &f, sizeof(f));
+		dprintf(g[2], "%u %u", le16(f.size.rows), le16(f.size.cols));
+		end_with(le32(f.head.type) == PROTO_WINSIZE ? 0 : 1, 0);
+	} else if (strcmp(how, "quiet") == 0) {
+		usleep(2500000);
+		end_with(5, 0);
 	} else if (strcmp(how, "lingers") == 0) {
 		/* EXIT, while its output goes on: nothing that it says afterwards ends. */
 		const struct proto_exit e = { to_le32(0), to_le32(0) };
@@ -615,6 +625,24 @@ static pid_t launch_on_terminal(const char *options, const char *command, int *m
 	return launch(options, command);
 }
 
+Test(run, a_size_that_changes_before_the_command_runs_is_not_lost)
+{
+	const struct winsize size = { .ws_row = 11, .ws_col = 22 };
+	int master;
+	pid_t pid = launch_on_terminal("-t", "size", &master);
+
+	cr_assert_eq(ioctl(master, TIOCSWINSZ, &size), 0);
+	cr_assert_eq(status_of(pid), 0);
+	cr_assert_str_eq(text("out"), "11 22");
+	close(master);
+}
+
+Test(run, only_a_terminal_has_keys)
+{
+	put("in", "\3\3\3", 3, 0644);
+	cr_assert_eq(run("-t", "quiet"), 5);
+}
+
 Test(run, ctrl_c_in_a_raw_terminal_ends_a_guest_that_said_exit)
 {
 	int master;
@@ -629,11 +657,15 @@ Test(run, ctrl_c_in_a_raw_terminal_ends_a_guest_that_said_exit)
 
 Test(run, a_signal_before_the_command_runs_stops_the_machine)
 {
-	pid_t pid = launch("--append test=silent", "exit0");
+	static const int signals[] = { SIGINT, SIGUSR1, SIGUSR2 };
 
-	usleep(500000);
-	kill(pid, SIGINT);
-	cr_assert_eq(status_of(pid), 130);
+	for (size_t i = 0; i < array_len(signals); i++) {
+		pid_t pid = launch("--append test=silent", "exit0");
+
+		usleep(500000);
+		kill(pid, signals[i]);
+		cr_assert_eq(status_of(pid), 128 + signals[i]);
+	}
 }
 
 Test(run, a_reader_that_leaves_ends_the_command)
