@@ -151,10 +151,13 @@ void outcome_json(const struct run_outcome *r, const struct run_options *o, cons
 {
 	const struct vm_end *e = &r->vm->end;
 	const char *cause = cause_word(r);
-	json_t *root, *times;
+	json_t *root, *times, *notes;
 
 	if (!o->json)
 		return;
+	notes = json_array();
+	for (unsigned i = 0; i < r->vm->nnotes; i++)
+		json_array_append_new(notes, json_string(r->vm->note[i]));
 	root = json_object();
 	times = json_pack("{s:I, s:I, s:I}", "boot_ms", (json_int_t)r->boot_ms, "command_ms",
 			  (json_int_t)r->command_ms, "total_ms", (json_int_t)r->total_ms);
@@ -170,6 +173,7 @@ void outcome_json(const struct run_outcome *r, const struct run_options *o, cons
 	json_object_set_new(root, "syscall", text_or_null(e->syscall));
 	json_object_set_new(root, "text", text_or_null(e->text));
 	json_object_set_new(root, "user_exits", json_integer(e->user_exits));
+	json_object_set_new(root, "notes", notes);
 	json_object_set_new(root, "times", times);
 	print_json(root, o->json_fd);
 }

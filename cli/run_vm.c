@@ -175,12 +175,26 @@ static void on_end(struct vm *vm, const json_t *e)
 	vm->end.known = true;
 }
 
+/* The jailer speaks only of walls that this host denies the machine: that is not for the end, nor
+ * for those runs only that fail. */
+static void on_note(struct vm *vm, const char *text)
+{
+	if (vm->nnotes == VM_NOTES)
+		return;
+	snprintf(vm->note[vm->nnotes++], VM_LOG_LINE, "%s", text);
+	say_note("%s", text);
+}
+
 static void on_log(struct vm *vm, const json_t *e)
 {
 	char process[VM_WORD], text[VM_LOG_LINE - VM_WORD - 8];
 
 	copy_word(process, sizeof(process), e, "process");
 	copy_word(text, sizeof(text), e, "text");
+	if (strcmp(process, "jailer") == 0) {
+		on_note(vm, text);
+		return;
+	}
 	snprintf(vm->log[vm->nlog++ % VM_LOG_LINES], VM_LOG_LINE, "%s: %s", process, text);
 }
 

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 enum { VM_TEXT = 512, VM_WORD = 32, VM_LOG_LINES = 8, VM_LOG_LINE = 320,
-       VM_LOCKS = 2 };
+       VM_LOCKS = 2, VM_NOTES = 4 };
 
 /* The one machine-readable end of a machine (core/report.h names the reasons). */
 struct vm_end {
@@ -36,6 +36,8 @@ struct vm {
 	struct vm_end end;
 	unsigned nlog;			/* lines ever; the last VM_LOG_LINES are kept */
 	char log[VM_LOG_LINES][VM_LOG_LINE];
+	unsigned nnotes;		/* what the jailer could not do on this host; said at once */
+	char note[VM_NOTES][VM_LOG_LINE];
 };
 
 /* Starts the jailer on the @len bytes of JSON at @config.  It keeps the descriptors @lock (-1:

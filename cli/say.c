@@ -103,6 +103,15 @@ const char *say_last(void)
 	return last;
 }
 
+void say_note(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print("immure: note: ", fmt, args);
+	va_end(args);
+}
+
 void say_hint(const char *fmt, ...)
 {
 	va_list args;

@@ -23,6 +23,9 @@ int say_error(const char *fmt, ...) printf_like(1, 2);
 /* What the last say_error() said, cleaned; "" when there was none. */
 const char *say_last(void);
 
+/* Prints "immure: note: <text>": not an error, but not what one would expect either. */
+void say_note(const char *fmt, ...) printf_like(1, 2);
+
 /* Prints "  <text>": what to do next. */
 void say_hint(const char *fmt, ...) printf_like(1, 2);
 

@@ -196,6 +196,9 @@ static void behave(const char *how)
 	} else if (strcmp(how, "burst") == 0) {
 		burst();
 		end_with(0, 0);
+	} else if (strcmp(how, "unlimited") == 0) {
+		event("{\"event\":\"log\",\"process\":\"jailer\",\"text\":\"not limited: \\u001bmemory\"}");
+		end_with(0, 0);
 	} else if (strcmp(how, "survive") == 0) {
 		dprintf(g[2], "ready %d\n", getpid());
 		for (;;)
@@ -489,6 +492,21 @@ Test(run, json_says_why_it_ended)
 			  text("err"));
 		json_decref(j);
 	}
+}
+
+Test(run, limits_that_the_host_denies_are_told_even_after_success)
+{
+	json_t *j, *notes;
+
+	cr_assert_eq(run("", "unlimited"), 0);
+	cr_assert_str_eq(text("err"), "immure: note: not limited: ?memory\n");
+	cr_assert_eq(run("--json", "unlimited"), 0);
+	j = json_loads(strchr(text("err"), '\n'), 0, NULL);
+	notes = json_object_get(j, "notes");
+	cr_assert_eq(json_array_size(notes), 1);
+	cr_assert_str_eq(json_string_value(json_array_get(notes, 0)), "not limited: ?memory");
+	cr_assert(json_is_null(json_object_get(j, "error")));
+	json_decref(j);
 }
 
 Test(run, a_violation_names_process_and_call)
