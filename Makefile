@@ -110,13 +110,13 @@ define program
 $(B)/bin/$(1): $$(call objs,$$($(1)_SRC)) $$(call pols,$$($(1)_POL))
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -o $$@ $$^ $$($(1)_LIBS)
+	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -Wl,-Map=$(O)/$(1).map -o $$@ $$^ $$($(1)_LIBS)
 endef
 define musl_program
 $(B)/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$$($(1)_POL))
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -o $$@ $(MUSL_LD) $$^ $$(filter -l%,$$($(1)_LIBS)) $(MUSL_END)
+	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -Wl,-Map=$(O)/$(1).map -o $$@ $(MUSL_LD) $$^ $$(filter -l%,$$($(1)_LIBS)) $(MUSL_END)
 endef
 $(foreach p,$(filter-out $(MUSL_PROGRAMS),$(PROGRAMS)),$(eval $(call program,$(p))))
 $(foreach p,$(MUSL_PROGRAMS),$(eval $(call musl_program,$(p))))
@@ -205,6 +205,10 @@ death: deps-test
 lint: deps-test
 	$(Q)tests/lint
 
+.PHONY: surface
+surface: all
+	$(Q)scripts/surface $(B)
+
 # ---- install ----
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(PREFIX)/share/man/man1
@@ -233,6 +237,7 @@ help:
 	@echo 'make check-unit unit tests only          make e2e    end-to-end tests only'
 	@echo 'make death      kill processes of VMs at 10,000 random moments'
 	@echo 'make lint       both compilers, formatting, style, shell'
+	@echo 'make surface    count anew what each process can reach: SURFACE.md'
 	@echo 'make bench      measure against the peers; results in bench/results'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean      remove build/'
