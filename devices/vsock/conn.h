@@ -87,6 +87,7 @@ enum conn_list {
 	LIST_DIAL,	/* waits to be asked for at the supervisor */
 	LIST_PATIENCE,	/* somebody's answer is due at its deadline */
 	LIST_LINE,	/* CONNECT line is due at its deadline */
+	LIST_DRAIN,	/* over for the guest, and the host has yet to take what it sent */
 	CONN_LISTS
 };
 

@@ -18,7 +18,8 @@
  *
  * Why the guest is answered at once when it closes: its kernel would otherwise wait for
  * seconds and then reset, while a slow reader on the host has a right to every byte sent
- * before.  The entry stays until the host has them or closes.
+ * before.  The entry stays until the host has them or closes, however long that takes; but the
+ * oldest of those makes room when there are VSOCK_DRAINS_MAX or the table is full.
  *
  * Every wait for somebody has a deadline or holds nothing but an entry of the table; nobody's
  * silence holds up anybody else. */
@@ -152,6 +153,7 @@ void vsock_kill(struct vsock *v, struct conn *c)
 	}
 	conn_list_remove(&v->table, LIST_PATIENCE, c);
 	conn_list_remove(&v->table, LIST_DIAL, c);
+	conn_list_remove(&v->table, LIST_DRAIN, c);
 	host_close(c);
 	fifo_drop(&v->table.pool, &c->fifo);
 	c->state = CONN_ENDED;
@@ -159,11 +161,41 @@ void vsock_kill(struct vsock *v, struct conn *c)
 	vsock_wake(v, c);
 }
 
+/* Gives up what the oldest draining connection still had for the host.  False: there is none. */
+static bool drop_oldest_drain(struct vsock *v)
+{
+	static struct log_limit limit;
+	struct conn *c = conn_list_first(&v->table, LIST_DRAIN);
+
+	if (c == NULL)
+		return false;
+	log_limited(&limit, "vsock: port %u: the host did not take the last %u bytes",
+		    c->host_port, c->fifo.len);
+	/* The entry is needed now; its RST, if the guest has not got it yet, needs none. */
+	if (c->bound)
+		vsock_stray(v, (struct stray){ c->guest_port, c->host_port,
+					       VSOCK_TYPE_STREAM });
+	vsock_forget(v, c);
+	return true;
+}
+
+static struct conn *new_conn(struct vsock *v, enum conn_state state, int fd)
+{
+	struct conn *c = conn_new(&v->table, state, fd);
+
+	return c == NULL && drop_oldest_drain(v) ? conn_new(&v->table, state, fd) : c;
+}
+
 void vsock_finish(struct vsock *v, struct conn *c)
 {
 	conn_list_remove(&v->table, LIST_PATIENCE, c);
 	c->state = CONN_ENDED;
 	c->owed = OWE_RST;
+	if (c->fd >= 0 && c->fifo.len > 0) {
+		if (v->table.list[LIST_DRAIN].count == VSOCK_DRAINS_MAX)
+			(void)drop_oldest_drain(v);
+		conn_list_add(&v->table, LIST_DRAIN, c);
+	}
 	vsock_settle(v, c);
 }
 
@@ -182,6 +214,8 @@ void vsock_settle(struct vsock *v, struct conn *c)
 	}
 	if ((c->eof && c->broken) || (c->state == CONN_ENDED && c->fifo.len == 0))
 		host_close(c);
+	if (c->fd < 0)
+		conn_list_remove(&v->table, LIST_DRAIN, c);
 	if (c->fd >= 0 && c->armed != (c->fifo.len > 0)) {
 		c->armed = !c->armed;
 		host_watch_room(&v->host, c, conn_cookie(&v->table, c), c->armed);
@@ -194,7 +228,7 @@ void vsock_settle(struct vsock *v, struct conn *c)
 
 struct conn *vsock_request(struct vsock *v, uint32_t guest_port, uint32_t host_port)
 {
-	struct conn *c = conn_new(&v->table, CONN_DIALLING, -1);
+	struct conn *c = new_conn(v, CONN_DIALLING, -1);
 
 	if (c == NULL)
 		return NULL;
@@ -387,7 +421,7 @@ static void greet(struct vsock *v, int fd)
 
 	if (v->table.list[LIST_LINE].count == VSOCK_LINES_MAX)
 		vsock_forget(v, conn_list_first(&v->table, LIST_LINE));
-	c = conn_new(&v->table, CONN_LINE, fd);
+	c = new_conn(v, CONN_LINE, fd);
 	if (c == NULL) {
 		close(fd);
 		return;
@@ -404,7 +438,9 @@ static bool accept_clients(struct vsock *v)
 	for (int i = 0; i < VSOCK_BATCH; i++) {
 		int fd = -1;
 
-		if (v->host.listen_ready && v->table.used < PLAN_VSOCK_CONNS)
+		if (v->host.listen_ready &&
+		    (v->table.used < PLAN_VSOCK_CONNS ||
+		     v->table.list[LIST_DRAIN].count > 0))
 			fd = host_accept(&v->host);
 		if (fd < 0)
 			return false;

@@ -22,6 +22,7 @@ enum {
 	VSOCK_STRAYS = 256,		/* RSTs owed to no connection; more are dropped */
 	VSOCK_BOUNCE = 64 << 10,
 	VSOCK_LINES_MAX = PLAN_VSOCK_CONNS / 2,	/* clients that have not said CONNECT */
+	VSOCK_DRAINS_MAX = 256,		/* connections on LIST_DRAIN */
 
 	/* Milliseconds. */
 	VSOCK_PATIENCE = 5000,		/* for an answer of the guest or the supervisor */

@@ -200,6 +200,73 @@ Test(vsock_ends, a_drain_ends_when_the_host_closes)
 	cr_assert_eq(dev.table.spare, 0);
 }
 
+/* Connection @gport:2 is over for the guest, and the host reads nothing of it. */
+static int leaves_draining(uint32_t gport)
+{
+	int fd = guest_connects(gport, 2);
+	struct say s;
+
+	stuff(gport);
+	while (guest_hears(&s))
+		;
+	guest_shuts(VSOCK_SHUT_BOTH, gport, 2);
+	expect(VSOCK_OP_RST, gport, 2);
+	return fd;
+}
+
+/* Reads to the end of file; returns whether it came. */
+static bool reads_all(int fd)
+{
+	static char sink[1 << 16];
+	ssize_t n;
+
+	while ((n = recv(fd, sink, sizeof(sink), MSG_DONTWAIT)) > 0)
+		pump();
+	return n == 0;
+}
+
+Test(vsock_ends, of_too_many_that_drain_the_oldest_is_given_up)
+{
+	static int fd[VSOCK_DRAINS_MAX + 1];
+
+	for (uint32_t i = 0; i < VSOCK_DRAINS_MAX; i++)
+		fd[i] = leaves_draining(10 + i);
+	cr_assert_eq(dev.table.used, VSOCK_DRAINS_MAX);
+	later(100 * VSOCK_PATIENCE);
+	cr_assert_eq(dev.table.used, VSOCK_DRAINS_MAX, "no time is too long");
+	fd[VSOCK_DRAINS_MAX] = leaves_draining(9);
+	cr_assert_eq(dev.table.used, VSOCK_DRAINS_MAX);
+	cr_assert_null(conn_find(&dev.table, 10, 2));
+	expect_nothing();
+	for (uint32_t i = 0; i <= VSOCK_DRAINS_MAX; i++)
+		cr_assert(reads_all(fd[i]));
+	cr_assert_eq(dev.table.used, 0);
+	cr_assert_eq(dev.table.spare, 0);
+}
+
+Test(vsock_ends, what_drains_makes_room_for_guest_and_host_when_the_table_is_full)
+{
+	int old[3], fd;
+	struct say s;
+
+	for (uint32_t i = 0; i < 3; i++)
+		old[i] = leaves_draining(10 + i);
+	for (uint32_t i = dev.table.used; i < PLAN_VSOCK_CONNS; i++)
+		guest_connects(100000 + i, 2);
+	guest_connects(1, 2);
+	fd = client();
+	cr_assert_eq(send(fd, "CONNECT 52\n", 11, 0), 11);
+	pump();
+	expect(VSOCK_OP_REQUEST, 52, PORT_FIRST);
+	cr_assert_eq(dev.table.used, PLAN_VSOCK_CONNS);
+	cr_assert_eq(dev.table.list[LIST_DRAIN].count, 1);
+	cr_assert(reads_all(old[2]), "the youngest lost nothing");
+	guest_connects(2, 2);
+	guest_op(VSOCK_OP_REQUEST, 3, 2);
+	while (guest_hears(&s))
+		cr_assert(le16(s.h.op) == VSOCK_OP_RST && le32(s.h.dst_port) == 3);
+}
+
 Test(vsock_ends, the_guests_rst_drops_everything)
 {
 	int before = open_descriptors(), fd = guest_connects(1, 2);
@@ -237,6 +304,21 @@ Test(vsock_ends, an_rst_of_the_guest_makes_ours_unnecessary)
 	cr_assert_eq(dev.table.used, 0);
 	give_buffers();
 	expect_nothing();
+}
+
+Test(vsock_ends, one_given_up_before_its_rst_could_be_said_is_reset_all_the_same)
+{
+	guest_connects(1, 2);
+	stuff(1);
+	gag();
+	guest_shuts(VSOCK_SHUT_BOTH, 1, 2);
+	cr_assert_eq(dev.table.list[LIST_DRAIN].count, 1);
+	cr_assert(drop_oldest_drain(&dev));
+	cr_assert_eq(dev.table.used, 0);
+	give_buffers();
+	pump();
+	for (struct say s = expect(VSOCK_OP_RST, 1, 2); guest_hears(&s);)
+		cr_assert_eq(le32(s.h.dst_port), 3);
 }
 
 Test(vsock_ends, packets_for_a_connection_whose_rst_is_on_the_way_are_ignored)
