@@ -5,6 +5,8 @@
  * connection.  The bytes themselves are the guest's and are never looked at. */
 #include "devices/vsock/buffer.h"
 
+#include <string.h>
+
 static uint16_t block_get(struct pool *p)
 {
 	uint16_t b = p->free;
@@ -50,23 +52,30 @@ void fifo_added(struct fifo *f, uint32_t n)
 	f->len += n;
 }
 
-const uint8_t *fifo_front(const struct pool *p, const struct fifo *f, uint32_t *n)
+uint32_t fifo_copy(const struct pool *p, const struct fifo *f, uint8_t *to, uint32_t max)
 {
-	*n = (uint32_t)min_u64(f->len, BLOCK_BYTES - f->off);
-	return f->len > 0 ? &p->bytes[f->first - 1][f->off] : NULL;
+	uint32_t n = (uint32_t)min_u64(f->len, max), done = 0, off = f->off, part;
+
+	for (uint16_t b = f->first; done < n; b = p->next[b - 1], off = 0) {
+		part = (uint32_t)min_u64(n - done, BLOCK_BYTES - off);
+		memcpy(to + done, &p->bytes[b - 1][off], part);
+		done += part;
+	}
+	return n;
 }
 
 void fifo_took(struct pool *p, struct fifo *f, uint32_t n)
 {
-	uint16_t b = f->first;
-
 	f->len -= n;
 	f->off += n;
 	if (f->len == 0) {
 		fifo_drop(p, f);
-	} else if (f->off == BLOCK_BYTES) {
+		return;
+	}
+	for (; f->off >= BLOCK_BYTES; f->off -= BLOCK_BYTES) {
+		uint16_t b = f->first;
+
 		f->first = p->next[b - 1];
-		f->off = 0;
 		block_put(p, b);
 	}
 }

@@ -10,12 +10,15 @@
 #ifndef IMMURE_DEVICES_VSOCK_BUFFER_H
 #define IMMURE_DEVICES_VSOCK_BUFFER_H
 
+#include "core/backlog.h"
 #include "core/base.h"
 
 enum {
-	BLOCK_BYTES = 4096,
-	POOL_BLOCKS = 16384,		/* 64 MiB of address space */
+	BLOCK_BYTES = 512,
+	POOL_BLOCKS = BACKLOG_POOL / BLOCK_BYTES,
 };
+
+_Static_assert(POOL_BLOCKS < UINT16_MAX, "block + 1 is a number");
 
 struct pool {
 	uint16_t free;			/* block + 1; 0: none was given back */
@@ -31,8 +34,8 @@ struct fifo {
 	uint16_t first, last;		/* block + 1; 0: none */
 };
 
-/* Blocks a fifo of at most @bytes bytes may need at once: the first and the last may both be
- * partly used. */
+/* Blocks a fifo of at most @bytes bytes, whole blocks, may need at once: the first and the last
+ * may both be partly used. */
 #define FIFO_BLOCKS(bytes) ((bytes) / BLOCK_BYTES + 1)
 
 /* Where the next bytes go: returns a pointer to *@room contiguous free bytes, > 0, or NULL
@@ -40,9 +43,10 @@ struct fifo {
 must_check uint8_t *fifo_room(struct pool *p, struct fifo *f, uint32_t *room);
 void fifo_added(struct fifo *f, uint32_t n);
 
-/* The oldest bytes: returns a pointer to *@n contiguous ones; NULL and 0 when it is empty.
- * Follow with fifo_took() for those that were used, at most *@n. */
-must_check const uint8_t *fifo_front(const struct pool *p, const struct fifo *f, uint32_t *n);
+/* Copies the oldest bytes, at most @max, to @to; returns how many.  Follow with fifo_took() for
+ * those that were used. */
+must_check uint32_t fifo_copy(const struct pool *p, const struct fifo *f, uint8_t *to,
+			      uint32_t max);
 void fifo_took(struct pool *p, struct fifo *f, uint32_t n);
 
 /* Forgets everything in @f. */

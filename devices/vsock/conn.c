@@ -7,13 +7,13 @@
  *
  * The windows.  Each connection is promised WINDOW_MIN; blocks for PLAN_VSOCK_CONNS of those
  * are set aside.  What the pool has beyond (WINDOW_SPARE) makes the windows of early
- * connections larger, up to WINDOW_MAX: each new one gets at most a sixteenth of what is left,
- * so nobody gets all, and a window never shrinks, so a promise is never taken back.  The sum
+ * connections larger, up to WINDOW_MAX: each new one gets at most an eighth of what is left, so
+ * nobody gets all, and a window never shrinks, so a promise is never taken back.  The sum
  * of all promises, counted in blocks, cannot exceed the pool. */
 #include "devices/vsock/conn.h"
 
 enum {
-	SPARE_SHARE = 16,
+	SPARE_SHARE = 8,
 	COOKIE_BITS = 11,
 	COOKIE_MASK = PLAN_VSOCK_CONNS - 1,
 };

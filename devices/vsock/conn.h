@@ -19,8 +19,8 @@
 #include "devices/vsock/buffer.h"
 
 enum {
-	WINDOW_MIN = 16 << 10,		/* what every connection gets, in bytes */
-	WINDOW_MAX = 256 << 10,		/* what it gets while there are few */
+	WINDOW_MIN = 2 << 10,		/* what every connection gets, in bytes */
+	WINDOW_MAX = 128 << 10,		/* what it gets while there are few */
 	/* Blocks beyond what PLAN_VSOCK_CONNS connections at WINDOW_MIN can use. */
 	WINDOW_SPARE = POOL_BLOCKS - PLAN_VSOCK_CONNS * FIFO_BLOCKS(WINDOW_MIN),
 
@@ -111,6 +111,7 @@ struct conn {
 	bool broken;			/* nothing more goes to the host */
 	bool armed;			/* waiting for room in the descriptor */
 	bool asked;			/* CREDIT_REQUEST sent since credit was last there */
+	bool large;			/* has one of the BACKLOG_LARGES send buffers */
 	uint8_t line_len;
 	uint16_t extra;			/* blocks beyond FIFO_BLOCKS(WINDOW_MIN) reserved */
 	uint16_t hash_next;		/* entry + 1; also links the free entries */
@@ -130,6 +131,7 @@ struct conn_table {
 	uint32_t next_port;
 	uint32_t used;			/* entries in use */
 	uint32_t spare;			/* blocks of WINDOW_SPARE given out */
+	uint32_t larges;		/* entries that are large */
 	uint16_t free, fresh;		/* as in struct pool */
 	struct conn_ends list[CONN_LISTS];
 	uint16_t hash[CONN_HASH];

@@ -12,6 +12,7 @@
  * descriptor can make us wait whatever its file status flags are, and MSG_NOSIGNAL. */
 #include "devices/vsock/host.h"
 
+#include "core/backlog.h"
 #include "core/dial.h"
 #include "core/log.h"
 
@@ -51,9 +52,25 @@ static bool watch(const struct host *h, const struct conn *c, uint32_t cookie, i
 	return epoll_ctl(h->epoll, op, c->fd, &ev) == 0;
 }
 
-bool host_watch(const struct host *h, const struct conn *c, uint32_t cookie)
+static bool set_send_buffer(const struct conn *c, int bytes)
 {
-	return watch(h, c, cookie, EPOLL_CTL_ADD, 0);
+	return setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0;
+}
+
+bool host_adopt(const struct host *h, const struct conn *c, uint32_t cookie)
+{
+	return set_send_buffer(c, BACKLOG_SNDBUF_SMALL) &&
+	       watch(h, c, cookie, EPOLL_CTL_ADD, 0);
+}
+
+bool host_enlarge(const struct conn *c)
+{
+	return set_send_buffer(c, BACKLOG_SNDBUF_LARGE);
+}
+
+uint32_t host_piece(const struct conn *c)
+{
+	return c->large ? UINT32_MAX : BACKLOG_PIECE;
 }
 
 void host_watch_room(const struct host *h, const struct conn *c, uint32_t cookie, bool room)

@@ -34,8 +34,12 @@ enum {
  * can be had now. */
 must_check int host_accept(struct host *h);
 
-/* Has the loop told when @c becomes readable or ends. */
-must_check bool host_watch(const struct host *h, const struct conn *c, uint32_t cookie);
+/* Bounds what the socket of a new connection holds, and has the loop told when it becomes
+ * readable or ends.  False: it is none, or the kernel has no memory for it. */
+must_check bool host_adopt(const struct host *h, const struct conn *c, uint32_t cookie);
+
+/* Lets the socket of @c hold more, until it is closed. */
+must_check bool host_enlarge(const struct conn *c);
 
 /* The same, and when there is room to write (@room). */
 void host_watch_room(const struct host *h, const struct conn *c, uint32_t cookie, bool room);
@@ -52,6 +56,10 @@ must_check bool host_parse_line(const char *line, uint32_t len, uint32_t *port);
 
 /* Writes "OK <port>\n" to the client.  False: it did not take it. */
 must_check bool host_say_ok(const struct conn *c, uint32_t port);
+
+/* The bytes to write at once, at most: more, and a small send buffer would be overdrawn further
+ * than core/backlog.h says. */
+uint32_t host_piece(const struct conn *c);
 
 /* Writes up to @len bytes; returns how many the socket took.  Sets c->broken when it will
  * never take one again. */

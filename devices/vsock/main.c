@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <time.h>
@@ -36,17 +35,17 @@ static uint64_t read_config(int argc, char **argv)
 {
 	static struct vm_config config;
 	const struct vm_device *d;
-	char *end;
-	unsigned long n;
+	unsigned n;
 	int rc;
 
-	if (argc != 2)
+	/* One digit: there are no more than PLAN_DEVICES. */
+	if (argc != 2 || argv[1][0] < '0' || argv[1][0] > '9' || argv[1][1] != '\0')
 		die("usage: immure-vsock DEVICE");
-	n = strtoul(argv[1], &end, 10);
+	n = (unsigned)(argv[1][0] - '0');
 	rc = vmconfig_read(&config);
 	if (rc < 0)
 		die_errno(-rc, "read the configuration");
-	if (*end != '\0' || end == argv[1] || n >= config.ndevices)
+	if (n >= config.ndevices)
 		die("no device %s", argv[1]);
 	d = &config.device[n];
 	if (d->kind != VM_DEVICE_VSOCK)

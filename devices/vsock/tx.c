@@ -33,11 +33,11 @@ static uint32_t send_now(struct vsock *v, struct conn *c, uint32_t len)
 		struct iovec iov;
 		const void *data = v->bounce;
 
-		if (vq_chain_readable(&v->chain, VSOCK_HDR + done, len - done, &iov, 1) == 1) {
+		part = (uint32_t)min_u64(len - done, host_piece(c));
+		if (vq_chain_readable(&v->chain, VSOCK_HDR + done, part, &iov, 1) == 1) {
 			data = iov.iov_base;
-			part = len - done;
 		} else {
-			part = (uint32_t)min_u64(len - done, VSOCK_BOUNCE);
+			part = (uint32_t)min_u64(part, VSOCK_BOUNCE);
 			if (!vq_chain_read(&v->chain, VSOCK_HDR + done, v->bounce, part))
 				break;
 		}

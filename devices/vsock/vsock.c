@@ -139,9 +139,17 @@ void vsock_stray(struct vsock *v, struct stray s)
 	v->stray[(v->stray_first + v->strays++) % VSOCK_STRAYS] = s;
 }
 
+/* The end of the host half. */
+static void hang_up(struct vsock *v, struct conn *c)
+{
+	v->table.larges -= c->large;
+	c->large = false;
+	host_close(c);
+}
+
 void vsock_forget(struct vsock *v, struct conn *c)
 {
-	host_close(c);
+	hang_up(v, c);
 	conn_free(&v->table, c);
 }
 
@@ -154,7 +162,7 @@ void vsock_kill(struct vsock *v, struct conn *c)
 	conn_list_remove(&v->table, LIST_PATIENCE, c);
 	conn_list_remove(&v->table, LIST_DIAL, c);
 	conn_list_remove(&v->table, LIST_DRAIN, c);
-	host_close(c);
+	hang_up(v, c);
 	fifo_drop(&v->table.pool, &c->fifo);
 	c->state = CONN_ENDED;
 	c->owed = OWE_RST;
@@ -213,7 +221,7 @@ void vsock_settle(struct vsock *v, struct conn *c)
 		fifo_drop(&v->table.pool, &c->fifo);
 	}
 	if ((c->eof && c->broken) || (c->state == CONN_ENDED && c->fifo.len == 0))
-		host_close(c);
+		hang_up(v, c);
 	if (c->fd < 0)
 		conn_list_remove(&v->table, LIST_DRAIN, c);
 	if (c->fd >= 0 && c->armed != (c->fifo.len > 0)) {
@@ -278,19 +286,28 @@ static void client_line(struct vsock *v, struct conn *c)
 		vsock_wake(v, c);
 }
 
+/* The socket was full, and somebody has read from it: the only reason to let it hold more.  What
+ * is sent to a peer that never reads stays with it even when we close. */
+static void enlarge(struct vsock *v, struct conn *c)
+{
+	if (!c->large && v->table.larges < BACKLOG_LARGES && host_enlarge(c)) {
+		c->large = true;
+		v->table.larges++;
+	}
+}
+
 /* The socket has room again. */
 static void drain(struct vsock *v, struct conn *c)
 {
-	const uint8_t *data;
-	uint32_t n, sent;
+	uint32_t n, sent, max;
 
+	enlarge(v, c);
+	max = (uint32_t)min_u64(host_piece(c), VSOCK_BOUNCE);
 	/* Ends: a fifo holds at most WINDOW_MAX bytes. */
-	while ((data = fifo_front(&v->table.pool, &c->fifo, &n)) != NULL) {
-		sent = host_send(c, data, n);
-		if (sent > 0) {
-			fifo_took(&v->table.pool, &c->fifo, sent);
-			credit_passed_on(&c->credit, sent);
-		}
+	while ((n = fifo_copy(&v->table.pool, &c->fifo, v->bounce, max)) > 0) {
+		sent = host_send(c, v->bounce, n);
+		fifo_took(&v->table.pool, &c->fifo, sent);
+		credit_passed_on(&c->credit, sent);
 		if (sent < n)
 			break;
 	}
@@ -366,7 +383,7 @@ static void dialled(struct vsock *v, uint32_t cookie, int fd)
 		return;
 	}
 	c->fd = fd;
-	if (fd < 0 || !host_watch(&v->host, c, cookie)) {
+	if (fd < 0 || !host_adopt(&v->host, c, cookie)) {
 		vsock_kill(v, c);
 		return;
 	}
@@ -428,7 +445,7 @@ static void greet(struct vsock *v, int fd)
 	}
 	c->deadline = v->now + VSOCK_LINE_PATIENCE;
 	conn_list_add(&v->table, LIST_LINE, c);
-	if (!host_watch(&v->host, c, conn_cookie(&v->table, c)))
+	if (!host_adopt(&v->host, c, conn_cookie(&v->table, c)))
 		vsock_forget(v, c);
 }
 

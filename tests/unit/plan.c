@@ -154,7 +154,21 @@ Test(plan, limits_fit_what_a_process_is)
 	cr_assert_eq(p.proc[1].limits.fsize, 0);
 	cr_assert_eq(p.proc[2].limits.fsize, PLAN_FSIZE_DISK);
 	cr_assert_eq(p.cgroup.pids_max, 1 + 6 + 1 + 1);
-	cr_assert_eq(p.cgroup.memory_max, (128ull << 20) + 4096 + (32u << 20) + (2u << 20));
+}
+
+/* The guest's RAM and its dirty bitmap; 7 MiB; 160 KiB a vCPU; a 128th of the RAM for page tables;
+ * and with vsock what unread streams may hold. */
+Test(plan, the_memory_limit_is_what_a_vm_needs)
+{
+	uint64_t without;
+
+	plan_for("{" VM ",\"vcpus\":4}", 0);
+	without = p.cgroup.memory_max;
+	cr_assert_eq(without, (128ull << 20) + 4096 + (7u << 20) + 4 * (160u << 10) + (1u << 20));
+	plan_for("{" VM ",\"vcpus\":4,\"vsock\":{\"cid\":3,\"path\":\"/r/v\"}}", 0);
+	cr_assert_eq(p.cgroup.memory_max, without + BACKLOG_BYTES);
+	cr_assert_leq(BACKLOG_BYTES, 24 << 20);
+	cr_assert_eq(p.proc[1].limits.nofile, VSOCK_CONN0 + PLAN_VSOCK_CONNS + 1);
 }
 
 Test(plan, limits_of_the_caller_are_taken_over)

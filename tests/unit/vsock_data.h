@@ -50,6 +50,20 @@ static inline ssize_t fill_socket(int fd)
 	return all;
 }
 
+/* Reads what the guest sent to @to, until there is no more or @max bytes. */
+static inline uint32_t host_reads(int fd, char *to, uint32_t max)
+{
+	uint32_t got = 0;
+	ssize_t n;
+
+	do {
+		pump();
+		n = recv(fd, to + got, max - got, MSG_DONTWAIT);
+		got += n > 0 ? (uint32_t)n : 0;
+	} while (n > 0 && got < max);
+	return got;
+}
+
 /* Payload bytes that the guest gets until there are none. */
 static inline uint32_t guest_drains(void)
 {

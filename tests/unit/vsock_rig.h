@@ -14,6 +14,7 @@
 
 static struct process p;
 static struct link_msg m;
+static uint32_t window;		/* of the connection that a host client opened last */
 
 static inline void plan(void)
 {
@@ -176,10 +177,13 @@ static inline int host_opens(uint32_t gport, uint32_t *hport)
 	struct say s;
 
 	dprintf(fd, "CONNECT %u\n", gport);
-	s = hears();
+	do
+		s = hears();
+	while (le16(s.h.op) == VSOCK_OP_CREDIT_UPDATE);
 	cr_assert_eq(le16(s.h.op), VSOCK_OP_REQUEST);
 	cr_assert_eq(le32(s.h.dst_port), gport);
 	*hport = le32(s.h.src_port);
+	window = le32(s.h.buf_alloc);
 	op(VSOCK_OP_RESPONSE, gport, *hport);
 	snprintf(line, sizeof(line), "OK %u\n", *hport);
 	reads_text(fd, line);

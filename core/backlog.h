@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backlog.h: what vsock streams that nobody reads may cost the host, all together.
+ *
+ * Bytes that a guest sent and the host has not read are memory of the VM: first in the send
+ * buffers of Unix sockets, which the kernel charges to the cgroup of immure-vsock, then in that
+ * process.  It keeps to these numbers, and the plan's memory limit counts on them.
+ *
+ *   each of PLAN_VSOCK_CONNS connections
+ *     BACKLOG_SMALL	a socket with the least send buffer there is: the kernel makes 4608
+ *			bytes of what is asked for, stops when they are used, and counts the
+ *			1280 that a piece of BACKLOG_PIECE bytes takes only afterwards
+ *     BACKLOG_ENTRY	file, inode, name and epoll item of the socket, and our own entry:
+ *			measured 2154
+ *   BACKLOG_LARGES of them at a time, whose host has been seen reading
+ *     BACKLOG_LARGE	a send buffer of 32768 bytes, and the 20736 that one write of at most
+ *			half of that takes
+ *   once
+ *     BACKLOG_POOL	the blocks of all fifos (devices/vsock/buffer.h)
+ *
+ *   2048 * (5888 + 2304) + 32 * (53760 - 5888) + 6 MiB = 23.5 MiB
+ *
+ * A connection that the guest gives up leaves its socket's bytes with the host's end, until
+ * that reads or closes: by then they are BACKLOG_SMALL at most, unless it had been reading. */
+#ifndef IMMURE_CORE_BACKLOG_H
+#define IMMURE_CORE_BACKLOG_H
+
+#include "core/fdplan.h"
+
+enum {
+	BACKLOG_SNDBUF_SMALL = 2304,	/* SO_SNDBUF: the kernel doubles it */
+	BACKLOG_SNDBUF_LARGE = 16384,
+	BACKLOG_PIECE = 704,		/* with the kernel's 320 behind it: 1024 */
+
+	BACKLOG_SMALL = 5888,
+	BACKLOG_LARGE = 53760,
+	BACKLOG_LARGES = 32,
+	BACKLOG_ENTRY = 2304,
+	BACKLOG_POOL = 6 << 20,
+
+	BACKLOG_BYTES = PLAN_VSOCK_CONNS * (BACKLOG_SMALL + BACKLOG_ENTRY) +
+			BACKLOG_LARGES * (BACKLOG_LARGE - BACKLOG_SMALL) + BACKLOG_POOL,
+};
+
+#endif
