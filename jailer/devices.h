@@ -9,8 +9,8 @@
 #include "core/base.h"
 
 /* v2: attaches policy/bpf/devices.bpf.c to the cgroup that @cgroup is; it goes with it.
- * Returns 0 or -errno: -EPERM without CAP_BPF and CAP_NET_ADMIN, -EINVAL or -ENOSYS where the
- * kernel has no such programs. */
+ * Returns 0 or -errno: -EPERM without CAP_SYS_ADMIN (or CAP_BPF and CAP_NET_ADMIN), -EINVAL or
+ * -ENOSYS where the kernel has no such programs. */
 must_check int devices_deny(int cgroup);
 
 /* v1: has the cgroup @dir in the hierarchy of the devices controller deny all, and moves the

@@ -9,6 +9,8 @@
 #include "tests/unit/forked.h"
 #include "tests/unit/jail_rig.h"
 
+#include <linux/capability.h>
+
 struct denied {
 	char path[96];
 	int dir, zero;			/* /dev/zero, opened outside */
@@ -118,6 +120,27 @@ static int deny_as_a_user(void *arg)
 	if (setresuid(65534, 65534, 65534) < 0)
 		return 1;
 	return devices_deny(g->dir) == -EPERM ? 0 : 2;
+}
+
+static int deny_as_the_jailer(void *arg)
+{
+	const struct denied *g = arg;
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[2] = { { 0 } };
+
+	sets[0].permitted = sets[0].effective = 1u << CAP_SYS_ADMIN;
+	if (syscall(SYS_capset, &head, sets) < 0)
+		return 1;
+	return devices_deny(g->dir) == 0 ? 0 : 2;
+}
+
+Test(devices, the_one_capability_of_the_jailer_is_enough)
+{
+	struct denied g = denied_make(true);
+
+	cr_expect_eq(forked(deny_as_the_jailer, &g), 0);
+	cr_expect_eq(programs(&g), 1);
+	denied_remove(&g);
 }
 
 Test(devices, a_user_is_told_so)
