@@ -196,6 +196,12 @@ Test(image, a_half_made_image_of_a_dead_run_is_swept)
 	cr_assert_neq(access(left, F_OK), 0);
 }
 
+Test(image, make_rootfs_removes_only_what_it_made)
+{
+	run("scripts/make-rootfs $B/r && touch $B/r/mark && scripts/make-rootfs $B/r && test ! -e $B/r/mark");
+	run("! scripts/make-rootfs $T 2>$B/err && grep -q 'not of this script' $B/err && test -e $T/bin/a");
+}
+
 Test(image, files_of_no_known_format_are_refused)
 {
 	char path[PATH_MAX], file[128];
