@@ -38,18 +38,28 @@ static void broken(struct session *s, const char *fmt, ...)
 
 static int failed(struct session *s, const char *what)
 {
+	if (errno == EADDRINUSE) {
+		snprintf(s->text, sizeof(s->text), "socket %s: in use by another machine or file; "
+			 "choose another --vsock PATH", what);
+		return -1;
+	}
 	snprintf(s->text, sizeof(s->text), "%s: %s", what, strerror(errno));
 	return -1;
 }
 
 /* ---- set-up ---- */
 
-/* True when nobody listens on the socket file: its owner died. */
+/* True when nobody listens on the socket file: its owner died.  (Of any other file connect() says
+ * the same.) */
 static bool abandoned(const struct sockaddr_un *addr)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool refused = false;
+	struct stat st;
+	int fd;
 
+	if (lstat(addr->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
 	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
@@ -64,9 +74,14 @@ static int bind_to(int fd, const struct sockaddr_un *addr)
 	mode_t old = umask(0177);
 	int ret = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
 
-	if (ret < 0 && errno == EADDRINUSE && abandoned(addr) && unlink(addr->sun_path) == 0)
+	int err = errno;
+
+	if (ret < 0 && err == EADDRINUSE && abandoned(addr) && unlink(addr->sun_path) == 0) {
 		ret = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
+		err = errno;
+	}
 	umask(old);
+	errno = err;
 	return ret;
 }
 

@@ -548,6 +548,20 @@ Test(session, an_abandoned_socket_is_replaced)
 	session_close(&other);
 }
 
+Test(session, a_file_is_no_abandoned_socket)
+{
+	struct session other;
+	char path[64], file[80];
+
+	snprintf(path, sizeof(path), "%s/w", dir);
+	snprintf(file, sizeof(file), "%s_%d", path, PROTO_PORT_CONTROL);
+	close(open(file, O_CREAT | O_WRONLY, 0600));
+	cr_assert_eq(session_open(&other, path, &start, local), -1);
+	cr_assert_not_null(strstr(other.text, "--vsock"), "%s", other.text);
+	session_close(&other);
+	cr_assert_eq(unlink(file), 0, "it is still there");
+}
+
 Test(session, the_sockets_of_a_successor_stay)
 {
 	struct session other;
