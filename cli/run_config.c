@@ -48,18 +48,38 @@ int run_cmdline(const struct run_options *o, char *buf, size_t size)
 	return 0;
 }
 
+/* One disk, written by one device process, would be another's changing under it. */
+static bool given_before(const struct run_options *o, const struct stat *st, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct stat *was = &st[i], *now = &st[n];
+		bool same = S_ISBLK(now->st_mode) ?
+				    S_ISBLK(was->st_mode) && was->st_rdev == now->st_rdev :
+				    was->st_dev == now->st_dev && was->st_ino == now->st_ino;
+
+		if (same && !(o->disk[i].readonly && o->disk[n].readonly))
+			return true;
+	}
+	return false;
+}
+
 int run_disks(const struct run_options *o, char (*paths)[4096])
 {
-	for (unsigned i = 0; i < o->ndisks; i++) {
-		struct stat st;
+	struct stat st[RUN_DISKS];
 
-		if (!realpath(o->disk[i].path, paths[i]) || stat(paths[i], &st) < 0) {
+	for (unsigned i = 0; i < o->ndisks; i++) {
+		if (!realpath(o->disk[i].path, paths[i]) || stat(paths[i], &st[i]) < 0) {
 			say_error("--disk %s: %s", o->disk[i].path, strerror(errno));
 			return -1;
 		}
-		if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		if (!S_ISREG(st[i].st_mode) && !S_ISBLK(st[i].st_mode)) {
 			say_error("--disk %s: neither a regular file nor a block device",
 				  o->disk[i].path);
+			return -1;
+		}
+		if (given_before(o, st, i)) {
+			say_error("--disk %s: given twice", o->disk[i].path);
+			say_hint("only with ,ro both times may it be");
 			return -1;
 		}
 	}
@@ -126,6 +146,31 @@ static json_t *disks(const struct run_options *o, const struct run_parts *p)
 	return list;
 }
 
+/* Says which path is not UTF-8, as JSON must be. */
+static bool say_unfit(const char *what, const char *path)
+{
+	json_t *text = path ? json_string(path) : NULL;
+
+	if (path && !text)
+		say_error("%s %s: the path is not UTF-8, immure cannot pass it on", what, path);
+	json_decref(text);
+	return path && !text;
+}
+
+static void explain(const struct run_options *o, const struct run_parts *p)
+{
+	bool said = say_unfit("kernel", p->kernel) || say_unfit("kernel", p->initrd) ||
+		    say_unfit("root file system", p->image) || say_unfit("--vsock", p->vsock) ||
+		    say_unfit("run directory", p->run_dir);
+
+	for (unsigned i = 0; i < o->ndisks && !said; i++)
+		said = say_unfit("--disk", p->disk[i]);
+	if (!said)
+		say_error("the configuration: %s", strerror(ENOMEM));
+	else
+		say_hint("give it a name in UTF-8, or move it to where it has one");
+}
+
 char *run_config(const struct run_options *o, const struct run_parts *p)
 {
 	char cmdline[VMCONFIG_CMDLINE], *text = NULL;
@@ -144,6 +189,6 @@ char *run_config(const struct run_options *o, const struct run_parts *p)
 		text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	if (!text)
-		say_error("a path is not UTF-8; immure cannot pass it on");
+		explain(o, p);
 	return text;
 }

@@ -199,6 +199,32 @@ Test(config, is_what_the_options_say)
 	cr_assert_null(run_config(&o, &p), "a path that JSON cannot carry");
 }
 
+Test(config, a_path_that_cannot_be_passed_on_is_named)
+{
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img\xff",
+			       .vsock = "/r/v" };
+
+	cr_assert_eq(words("root c"), 0);
+	cr_assert_null(run_config(&o, &p));
+	cr_assert_not_null(strstr(say_last(), "/img?"), "%s", say_last());
+}
+
+Test(config, a_disk_given_twice_is_refused_unless_only_read)
+{
+	static char paths[RUN_DISKS][4096];
+	char file[] = "/tmp/immure-disk-XXXXXX", line[128];
+
+	close(mkstemp(file));
+	snprintf(line, sizeof(line), "--disk %s --disk %s,ro root c", file, file);
+	cr_assert_eq(words(line), 0);
+	cr_assert_eq(run_disks(&o, paths), -1);
+	cr_assert_not_null(strstr(say_last(), "twice"), "%s", say_last());
+	snprintf(line, sizeof(line), "--disk %s,ro --disk %s,ro root c", file, file);
+	cr_assert_eq(words(line), 0);
+	cr_assert_eq(run_disks(&o, paths), 0);
+	unlink(file);
+}
+
 Test(config, a_console_is_asked_for_on_the_command_line)
 {
 	char line[2048];
