@@ -212,22 +212,28 @@ void vm_event(struct vm *vm, const char *text, size_t len)
 	json_decref(e);
 }
 
-void vm_events(struct vm *vm)
+/* Takes one event in.  False when none waits. */
+static bool next_event(struct vm *vm)
 {
 	char text[EVENT_MAX];
+	ssize_t n;
 
-	while (vm->client >= 0) {
-		ssize_t n = recv(vm->client, text, sizeof(text), MSG_DONTWAIT);
-
-		if (n > 0) {
-			vm_event(vm, text, (size_t)n);
-		} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-			close(vm->client);
-			vm->client = -1;
-		} else if (errno == EAGAIN) {
-			return;
-		}
+	if (vm->client < 0)
+		return false;
+	n = recv(vm->client, text, sizeof(text), MSG_DONTWAIT);
+	if (n > 0) {
+		vm_event(vm, text, (size_t)n);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		close(vm->client);
+		vm->client = -1;
 	}
+	return n > 0 || (vm->client >= 0 && errno == EINTR);
+}
+
+void vm_events(struct vm *vm)
+{
+	for (int i = 0; i < VM_EVENTS && next_event(vm); i++)
+		;
 }
 
 /* ---- end ---- */
@@ -262,7 +268,9 @@ void vm_finish(struct vm *vm, unsigned ms)
 		kill(vm->pid, SIGKILL);
 		reap(vm, 0);
 	}
-	vm_events(vm);
+	/* It writes no more: these are the last. */
+	while (next_event(vm))
+		;
 	if (vm->client >= 0)
 		close(vm->client);
 	if (vm->console >= 0)

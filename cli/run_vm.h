@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 enum { VM_TEXT = 512, VM_WORD = 32, VM_LOG_LINES = 8, VM_LOG_LINE = 320,
-       VM_LOCKS = 2, VM_NOTES = 4 };
+       VM_LOCKS = 2, VM_NOTES = 4, VM_EVENTS = 16 };
 
 /* The one machine-readable end of a machine (core/report.h names the reasons). */
 struct vm_end {
@@ -46,7 +46,8 @@ struct vm {
 must_check int vm_start(struct vm *vm, const char *config, size_t len, bool console,
 			const int lock[static VM_LOCKS]);
 
-/* Takes in every event that waits.  vm->client becomes -1 when the supervisor is gone. */
+/* Takes in what waits, at most VM_EVENTS: signals and streams have their turn however much the
+ * supervisor says.  vm->client becomes -1 when the supervisor is gone. */
 void vm_events(struct vm *vm);
 
 /* One event, as text; used by vm_events(). */

@@ -340,6 +340,23 @@ Test(events, nonsense_changes_nothing)
 	cr_assert(vm.end.known && !vm.end.reason[0] && !vm.end.text[0]);
 }
 
+Test(events, a_talkative_supervisor_gets_its_turn_only)
+{
+	static const char event[] = "{\"event\":\"log\",\"process\":\"p\",\"text\":\"t\"}";
+	struct vm v = { .console = -1 };
+	int pair[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	v.client = pair[0];
+	for (unsigned i = 0; i < VM_EVENTS + 4; i++)
+		cr_assert_gt(send(pair[1], event, sizeof(event) - 1, 0), 0);
+	vm_events(&v);
+	cr_assert_eq(v.nlog, VM_EVENTS);
+	vm_finish(&v, 0);
+	cr_assert_eq(v.nlog, VM_EVENTS + 4, "the last words are taken in whole");
+	close(pair[1]);
+}
+
 Test(events, texts_are_cut_and_cleaned)
 {
 	char text[2048];
