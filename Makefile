@@ -166,7 +166,7 @@ $(B)/unit/%: tests/unit/%.c Makefile $(wildcard tests/unit/*.h) | $(B)/gen/sysca
 , := ,
 
 # Stands in for a jailed program: no C library, nothing that its filter would refuse.
-$(B)/unit/fake_%: tests/unit/fake_%.c core/fdplan.h core/vmconfig.h Makefile
+$(B)/unit/fake_%: tests/unit/fake_%.c tests/unit/fake.h core/fdplan.h core/vmconfig.h Makefile
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -I. $(WARN) -O1 -g -static -nostdlib -ffreestanding -fno-stack-protector \
