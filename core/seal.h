@@ -49,6 +49,10 @@ extern const struct seal_filter policy_jailer;
 /* The filter for a configuration that has @when; words that @p does not use change nothing. */
 const struct seal_filter *policy_pick(const struct seal_policy *p, unsigned int when);
 
+/* Makes the program's image (text, constants, relocations, data) unmappable and its protections
+ * final, where the kernel can (6.10).  Returns 0 or -errno. */
+int seal_memory(void);
+
 /* Puts @f on the calling thread (not on others), for ever, and sets no_new_privs; the process is
  * not dumpable afterwards.  Returns 0 or
  * -errno; a caller that gets an error must not go on. */

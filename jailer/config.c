@@ -61,6 +61,9 @@ static const struct field vm_fields[] = {
 	{ "uid_base", U32, false, AT(config, uid_base), 1, UINT32_MAX - CONFIG_UIDS },
 	{ "id", U32, false, AT(config, id), 0, UINT32_MAX },
 	{ "cgroup", FLAG, false, AT(config, cgroup_off), .words = { "auto", "off" } },
+	{ "speculation", FLAG, false, AT(config, speculation_restrict),
+	  .words = { "host", "restrict" } },
+	{ "core_scheduling", BOOL, false, AT(config, core_scheduling) },
 };
 
 static const struct field disk_fields[] = {

@@ -20,7 +20,12 @@
  *   limits    { memory_overhead bytes, cpu_percent, pids, io_bytes_per_sec }; 0: see plan.h
  *   uid_base  first of the user ids that root mode uses; default 2000000000
  *   id        this VM uses uid_base + id * 16 + 0..15; default 0
- *   cgroup    "auto" | "off" */
+ *   cgroup    "auto" | "off"
+ *   speculation "host" | "restrict"  restrict: no process of the VM may speculate past stores or
+ *             on indirect branches others trained, for good; costs speed; default "host"
+ *   core_scheduling bool    no other program runs on the sibling hyperthread of a CPU that runs
+ *             this VM; default false
+ * Where the kernel cannot do what the last two ask for, the jailer says so in the log. */
 #ifndef IMMURE_JAILER_CONFIG_H
 #define IMMURE_JAILER_CONFIG_H
 
@@ -57,6 +62,8 @@ struct config {
 	bool console;
 	bool cmdline_devices;
 	bool cgroup_off;
+	bool speculation_restrict;
+	bool core_scheduling;
 	uint32_t ndisks;
 	struct config_disk disk[PLAN_DEVICES];
 	const char *vsock_path;		/* NULL: no vsock */

@@ -179,7 +179,10 @@ int main(int argc, char **argv)
 		die_errno(-rc, "blk: descriptors");
 	configure(argc == 2 ? argv[1] : "", &d);
 	setup(&d);
-	rc = seal(policy_pick(&policy_blk, (d.flags & VM_BLK_READONLY) != 0 ? 0 : WHEN_WRITABLE));
+	rc = seal_memory();
+	if (rc == 0)
+		rc = seal(policy_pick(&policy_blk, (d.flags & VM_BLK_READONLY) != 0 
+				      ? 0 : WHEN_WRITABLE));
 	if (rc < 0)
 		die_errno(-rc, "blk: seal");
 	/* Mustn't, from here on: open, map, allocate, die. */

@@ -241,7 +241,9 @@ int main(int argc, char **argv)
 	make_epoll();
 	fill_gaps();
 	set_up(cid);
-	rc = seal(&policy_vsock);
+	rc = seal_memory();
+	if (rc == 0)
+		rc = seal(&policy_vsock);
 	if (rc < 0)
 		die_errno(-rc, "seal");
 	if (say(LINK_HELLO))

@@ -38,6 +38,7 @@ Test(config, what_is_not_given_has_its_default)
 	cr_assert_eq(c.entry, VM_ENTRY_AUTO);
 	cr_assert_eq(c.uid_base, 2000000000u);
 	cr_assert(!c.console && !c.cmdline_devices && !c.cgroup_off);
+	cr_assert(!c.speculation_restrict && !c.core_scheduling);
 	cr_assert(c.initrd == NULL && c.vsock_path == NULL && c.run_dir == NULL);
 	cr_assert_eq(config_devices(&c), 0);
 	config_free(&c);
@@ -207,4 +208,16 @@ Test(config, every_prefix_is_refused_with_a_message)
 		cr_assert(f.text[0] != 0);
 		config_free(&c);
 	}
+}
+
+Test(config, what_shares_the_processor_can_be_restricted)
+{
+	cr_assert_eq(parse(WITH("\"speculation\":\"restrict\",\"core_scheduling\":true")), 0);
+	cr_assert(c.speculation_restrict && c.core_scheduling);
+	config_free(&c);
+	cr_assert_eq(parse(WITH("\"speculation\":\"host\",\"core_scheduling\":false")), 0);
+	cr_assert(!c.speculation_restrict && !c.core_scheduling);
+	config_free(&c);
+	refused(WITH("\"speculation\":\"off\""), "speculation: must be one of: host restrict");
+	refused(WITH("\"core_scheduling\":1"), "core_scheduling: must be true or false");
 }

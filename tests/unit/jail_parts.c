@@ -108,6 +108,29 @@ Test(landlock, every_right_of_the_kernels_version_is_handled)
 	cr_assert_eq(attr_size(6), 24);
 }
 
+static int ruleset(uint64_t fs, uint64_t net, uint64_t scoped)
+{
+	const struct ruleset_attr attr = { fs, net, scoped };
+	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, attr_size(landlock_abi()), 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? -errno : 0;
+}
+
+/* Whatever its version number: the next right must be one that this kernel does not know. */
+Test(landlock, the_running_kernel_knows_no_right_beyond_those)
+{
+	const int abi = landlock_abi();
+
+	if (abi < 6)
+		cr_skip("this kernel has no Landlock with scopes");
+	cr_assert_eq(ruleset(landlock_fs_rights(abi), 3, 3), 0);
+	cr_assert_eq(ruleset(landlock_fs_rights(abi) + 1, 3, 3), -EINVAL);
+	cr_assert_eq(ruleset(landlock_fs_rights(abi), 4, 3), -EINVAL);
+	cr_assert_eq(ruleset(landlock_fs_rights(abi), 3, 4), -EINVAL);
+}
+
 static int deny_all(void *unused)
 {
 	(void)unused;

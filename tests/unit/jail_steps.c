@@ -437,3 +437,130 @@ Test(jail_steps, a_stranger_who_swaps_links_meanwhile_gets_nothing, .timeout = 1
 	close(outside);
 	clear_swapped(&r);
 }
+
+/* ---- what shares the processor, and what is mapped ---- */
+
+/* "Speculation_Store_Bypass" and its like in /proc/PID/status: nothing left to forbid? */
+static bool restricted(pid_t pid, const char *key)
+{
+	char path[64], line[256];
+	bool ok = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, key, strlen(key)) == 0)
+			ok = strstr(line, "force") != NULL || strstr(line, "not ") != NULL ||
+			     strstr(line, "always disabled") != NULL ||
+			     strstr(line, "globally mitigated") != NULL;
+	if (f != NULL)
+		fclose(f);
+	return ok;
+}
+
+/* The events up to "running"; which of the two notes were among them? */
+static void notes(struct rig *r, bool *speculating, bool *sharing)
+{
+	json_t *e;
+
+	for (*speculating = *sharing = false; (e = rig_event(r)) != NULL; json_decref(e)) {
+		*speculating |= strstr(rig_word(e, "text"), "speculation") != NULL;
+		*sharing |= strstr(rig_word(e, "text"), "core scheduling") != NULL;
+		if (strcmp(rig_word(e, "event"), "running") == 0)
+			break;
+	}
+	cr_assert_not_null(e);
+	json_decref(e);
+}
+
+static void stop(struct rig *r)
+{
+	cr_assert_eq(send(r->client, "stop", 4, 0), 4);
+	json_decref(rig_end(r, "stopped", 0));
+	rig_remove(r);
+}
+
+Test(jail_steps, what_shares_the_processor_is_restricted_or_said_not_to_be)
+{
+	enum { GET = 0, SCHED_CORE = 62 };
+	struct rig r = rig_make(0);
+	bool speculating, sharing, free = false, alone = true;
+	unsigned long cookie[RIG_PROCESSES] = { 0 };
+	struct dirent *e;
+	unsigned n = 0;
+	DIR *d;
+
+	rig_start(&r, rig_config(&r, "idle",
+				 ",\"speculation\":\"restrict\",\"core_scheduling\":true"));
+	notes(&r, &speculating, &sharing);
+	d = opendir("/proc");
+	while ((e = readdir(d)) != NULL) {
+		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+
+		if (pid <= 0 || rig_status(pid, "PPid", 10) != r.jailer)
+			continue;
+		free |= !restricted(pid, "Speculation_Store_Bypass") ||
+			!restricted(pid, "SpeculationIndirectBranch");
+		alone &= prctl(SCHED_CORE, GET, pid, 0, &cookie[n]) == 0 && cookie[n] != 0 &&
+			 cookie[n] == cookie[0];
+		n++;
+	}
+	closedir(d);
+	cr_assert_eq(n, 3);
+	cr_assert_eq(speculating, free, "said %d, is %d", speculating, free);
+	cr_assert_eq(sharing, !alone, "said %d, is %d", sharing, !alone);
+	stop(&r);
+}
+
+Test(jail_steps, nothing_is_restricted_or_said_when_nobody_asked)
+{
+	struct rig r = rig_make(0);
+	bool speculating, sharing;
+
+	rig_start(&r, rig_config(&r, "idle", ""));
+	notes(&r, &speculating, &sharing);
+	cr_assert(!speculating && !sharing);
+	stop(&r);
+}
+
+/* Every mapping of its own program that process @pid has must be sealed ("sl"). */
+static unsigned unsealed(pid_t pid, unsigned *sealed)
+{
+	char path[64], line[512];
+	bool image = false;
+	unsigned open = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	f = fopen(path, "re");
+	cr_assert_not_null(f);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, "VmFlags:", 8) == 0) {
+			*sealed += image && strstr(line, " sl") != NULL;
+			open += image && strstr(line, " sl") == NULL;
+		} else if (strspn(line, "0123456789abcdef") >= 8) {
+			image = strstr(line, "/immure-") != NULL;
+		}
+	}
+	fclose(f);
+	return open;
+}
+
+Test(jail_steps, the_image_of_every_process_is_sealed)
+{
+	enum { MSEAL = 462 };
+	struct rig r = rig_make(0);
+	unsigned sealed = 0;
+
+	if (syscall(MSEAL, 0, 0, 1ul) < 0 && errno == ENOSYS)
+		cr_skip("this kernel has no mseal");
+	rig_start(&r, rig_config(&r, "idle", ""));
+	rig_running(&r);
+	cr_assert_eq(r.nprocs, 3);
+	for (unsigned i = 0; i < r.nprocs; i++)
+		cr_assert_eq(unsealed(r.pid[i], &sealed), 0, "process %u", i);
+	cr_assert_eq(unsealed(r.jailer, &sealed), 0, "supervisor");
+	cr_assert_geq(sealed, 4u * 4);
+	stop(&r);
+}
