@@ -115,9 +115,10 @@ static int run_in(struct run *r, struct run_options *o, const struct found *f,
 	if (!failed)
 		run_loop(r);
 	vm_finish(&r->vm, FINISH_MS);
-	/* The supervisor was killed: the kernel has ended its VM, the cgroup is left to us. */
-	if (!r->vm.end.known)
-		cgroup_sweep(d->name, FINISH_MS);
+	/* The supervisor was killed: the kernel has ended its VM, the cgroup is left to us,
+	 * or with the run directory to the next run when there still is somebody in it. */
+	if (!r->vm.end.known && !cgroup_sweep(d->name, FINISH_MS))
+		r->vm.end.left = 1;
 	out = outcome_of(r);
 	session_close(&r->session);
 	term_restore();

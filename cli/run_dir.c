@@ -96,17 +96,17 @@ static void empty(int dir)
 	closedir(d);
 }
 
-/* Removes directory @name when nobody lives in it. */
+/* Removes directory @name when nobody lives in it: its supervisor may be dead and a process of the
+ * machine not, or not yet.  The directory goes last, or nobody would look for the rest again. */
 static void sweep_one(int parent, const char *name)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && cgroup_sweep(name, 0)) {
 		empty(fd);
 		unlinkat(parent, name, AT_REMOVEDIR);
-		cgroup_sweep(name, 0);
 	}
 	close(fd);
 }

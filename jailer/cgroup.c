@@ -415,15 +415,16 @@ static int v2_parent(bool root)
 	return root ? open_parent(ROOT) : v2_rootless_parent();
 }
 
-void cgroup_sweep(const char *name, int ms)
+bool cgroup_sweep(const char *name, int ms)
 {
 	int parent[1 + CGROUP_V1_MAX];
 	char path[64];
 	struct statfs fs;
 	unsigned n = 0;
+	bool gone = true;
 
 	if (statfs(ROOT, &fs) < 0)
-		return;
+		return true;
 	if (fs.f_type == CGROUP2_SUPER_MAGIC)
 		parent[n++] = v2_parent(geteuid() == 0);
 	for (unsigned i = 0; i < CGROUP_V1_MAX && fs.f_type != CGROUP2_SUPER_MAGIC; i++) {
@@ -433,9 +434,10 @@ void cgroup_sweep(const char *name, int ms)
 	for (unsigned i = 0; i < n; i++) {
 		if (parent[i] < 0)
 			continue;
-		cgroup_remove(&parent[i], 1, name, ms);
+		gone &= cgroup_remove(&parent[i], 1, name, ms) != -EBUSY;
 		close(parent[i]);
 	}
+	return gone;
 }
 
 int cgroup_make(struct cgroup *cg, const struct plan *p, const struct opened *o,

@@ -46,8 +46,8 @@ int cgroup_remove(const int *parent, unsigned n, const char *name, int ms);
 
 /* Removes the cgroup of VM @name, whose supervisor was killed; for the caller of the jailer,
  * in the cgroup it started it in.  The VM's processes may still be dying: tries for @ms
- * milliseconds.  Does nothing when there is none, or when it is not empty. */
-void cgroup_sweep(const char *name, int ms);
+ * milliseconds.  True when there is none (any more), false while there are tasks in it. */
+bool cgroup_sweep(const char *name, int ms);
 
 /* True when @events (cgroup.events above) says that the kernel has killed a process of this
  * cgroup because its memory limit was reached. */

@@ -151,6 +151,20 @@ static void chatter(void)
 			usleep(100);
 }
 
+/* A machine that is there after its caller: which was killed, or is let go because of @undead
+ * processes. */
+static _Noreturn void outlive(bool undead)
+{
+	dprintf(g[2], "ready %d\n", getpid());
+	if (undead) {
+		end_with(0, 0);
+		event("{\"event\":\"end\",\"reason\":\"stopped\",\"text\":\"\",\"left\":1}");
+		close(CLIENT);
+	}
+	for (;;)
+		pause();
+}
+
 /* What a command that was started does; returns to power off. */
 static void behave(const char *how)
 {
@@ -199,17 +213,8 @@ static void behave(const char *how)
 	} else if (strcmp(how, "unlimited") == 0) {
 		event("{\"event\":\"log\",\"process\":\"jailer\",\"text\":\"not limited: \\u001bmemory\"}");
 		end_with(0, 0);
-	} else if (strcmp(how, "survive") == 0) {
-		dprintf(g[2], "ready %d\n", getpid());
-		for (;;)
-			pause();
-	} else if (strcmp(how, "undead") == 0) {
-		dprintf(g[2], "%d\n", getpid());
-		end_with(0, 0);
-		event("{\"event\":\"end\",\"reason\":\"stopped\",\"text\":\"\",\"left\":1}");
-		close(CLIENT);
-		for (;;)
-			pause();
+	} else if (strcmp(how, "survive") == 0 || strcmp(how, "undead") == 0) {
+		outlive(strcmp(how, "undead") == 0);
 	} else if (strcmp(how, "stubborn") == 0) {
 		end_with(4, 0);
 		wait_for_stop();

@@ -238,7 +238,7 @@ Test(jail, without_its_supervisor_nothing_lives_on, .timeout = 60)
 	cr_assert_eq(waitpid(r.jailer, &status, 0), r.jailer);
 	wait_gone(&r);
 	cr_assert(rig_cgroup_left(&r));
-	cgroup_sweep(r.name, 0);
+	cr_assert(cgroup_sweep(r.name, 0));
 	cr_assert(!rig_cgroup_left(&r));
 	/* The next VM of this name takes the dead one's socket over. */
 	rig_start(&r, rig_config(&r, "done", ""));
@@ -469,7 +469,7 @@ Test(jail, a_process_that_cannot_be_ended_is_told_and_waited_for, .timeout = 60)
 	cr_assert(told == 2 && json_integer_value(json_object_get(end, "left")) == 2);
 	json_decref(end);
 	cr_assert_null(rig_event(&r), "the caller is let go");
-	cr_assert(locked(&r) && rig_cgroup_left(&r));
+	cr_assert(locked(&r) && rig_cgroup_left(&r) && !cgroup_sweep(r.name, 0));
 	cr_assert_eq(waitpid(r.jailer, NULL, WNOHANG), 0);
 	freeze(&r, r.pid[1], false);
 	cr_assert_eq(waitpid(r.jailer, NULL, 0), r.jailer);

@@ -7,11 +7,13 @@
 
 /* Instead of jailer/cgroup.c: whose cgroups were to be removed. */
 static char swept[64];
+static const char *busy = "";
 
-void cgroup_sweep(const char *name, int ms)
+bool cgroup_sweep(const char *name, int ms)
 {
 	cr_assert_eq(ms, 0);
 	snprintf(swept, sizeof(swept), "%s", name);
+	return strcmp(name, busy) != 0;
 }
 
 static char base[] = "/tmp/immure-rundir-XXXXXX", parent[64];
@@ -112,6 +114,23 @@ Test(run_dir, what_the_dead_left_is_swept_and_the_living_stay)
 	cr_assert(swept[0] != 0 && strcmp(swept, "living") != 0, "with its cgroup");
 	cr_assert(exists("living"));
 	cr_assert(exists("strange/letter"), "a file that is not ours is not removed");
+	run_dir_remove(&e);
+	run_dir_remove(&d);
+}
+
+Test(run_dir, what_still_has_processes_is_swept_when_they_are_gone)
+{
+	struct run_dir d, e;
+
+	cr_assert_eq(run_dir_make(&d, "first"), 0);
+	put("dying", "vsock.sock_1024");
+	busy = "dying";
+	cr_assert_eq(run_dir_make(&e, "dying"), -1, "its name is taken");
+	run_dir_leave(&e);
+	cr_assert(exists("dying/vsock.sock_1024"));
+	busy = "";
+	cr_assert_eq(run_dir_make(&e, "dying"), 0);
+	cr_assert_not(exists("dying/vsock.sock_1024"));
 	run_dir_remove(&e);
 	run_dir_remove(&d);
 }
