@@ -430,49 +430,70 @@ Test(jail, a_caller_that_locked_the_run_directory_removes_it, .timeout = 60)
 }
 
 /* A freezer of the first version stands for a disk that does not answer: the kernel cannot end
- * what is in it. */
-static void freeze(const struct rig *r, pid_t pid, bool on)
+ * what is in it.  Returns a descriptor; the freezer thaws when it is closed, by a process of its
+ * own, so that nothing stays frozen when a claim fails. */
+static int freeze(const struct rig *r, pid_t pid, pid_t *thawer)
 {
-	char dir[96], file[128], text[16];
+	char dir[96], procs[128], state[128], text[16];
+	int held[2], ready[2];
 
 	snprintf(dir, sizeof(dir), "/sys/fs/cgroup/freezer/%s", r->name);
-	if (on && mkdir(dir, 0755) < 0)
-		cr_skip("needs the freezer of cgroup v1");
-	snprintf(file, sizeof(file), "%s/cgroup.procs", dir);
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", dir);
+	snprintf(state, sizeof(state), "%s/freezer.state", dir);
 	snprintf(text, sizeof(text), "%d", (int)pid);
-	if (on)
-		rig_put(file, text);
-	snprintf(file, sizeof(file), "%s/freezer.state", dir);
-	rig_put(file, on ? "FROZEN" : "THAWED");
-	for (int ms = 0; !on && rmdir(dir) < 0 && ms < 2000; ms++)
-		usleep(1000);
+	if (access("/sys/fs/cgroup/freezer/tasks", F_OK) < 0)
+		cr_skip("needs the freezer of cgroup v1");
+	cr_assert(mkdir(dir, 0755) == 0 && pipe2(held, O_CLOEXEC) == 0 &&
+		  pipe2(ready, O_CLOEXEC) == 0);
+	*thawer = fork();
+	if (*thawer == 0) {
+		setsid();
+		close(held[1]);
+		rig_put(procs, text);
+		rig_put(state, "FROZEN");
+		close(ready[0]);
+		close(ready[1]);
+		if (read(held[0], text, 1) == 0)
+			rig_put(state, "THAWED");
+		for (int ms = 0; rmdir(dir) < 0 && ms < 2000; ms++)
+			usleep(1000);
+		_exit(0);
+	}
+	close(held[0]);
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], text, 1), 0);
+	close(ready[0]);
+	return held[1];
 }
 
 Test(jail, a_process_that_cannot_be_ended_is_told_and_waited_for, .timeout = 60)
 {
 	struct rig r = rig_make(0);
-	unsigned told = 0;
+	json_int_t told = 0;
+	int frozen;
+	pid_t thawer;
 	json_t *end;
 
 	r.lock = lock_file(&r);
 	rig_start(&r, rig_config(&r, "idle", ""));
 	close(r.lock);
 	rig_running(&r);
-	freeze(&r, r.pid[1], true);
+	frozen = freeze(&r, r.pid[1], &thawer);
 	cr_assert_eq(send(r.client, "{\"op\":\"stop\"}", 13, 0), 13);
 	while (strcmp(rig_word(end = rig_event(&r), "event"), "log") == 0) {
 		told += strstr(rig_word(end, "text"), "did not end") != NULL;
 		json_decref(end);
 	}
 	cr_assert_str_eq(rig_word(end, "reason"), "stopped");
-	/* The block device, and the VMM, which is the init process of its namespace. */
-	cr_assert(told == 2 && json_integer_value(json_object_get(end, "left")) == 2);
+	/* A device, and the VMM, which is the init process of its namespace; or that alone. */
+	cr_assert(told > 0 && json_integer_value(json_object_get(end, "left")) == told);
 	json_decref(end);
 	cr_assert_null(rig_event(&r), "the caller is let go");
 	cr_assert(locked(&r) && rig_cgroup_left(&r) && !cgroup_sweep(r.name, 0));
 	cr_assert_eq(waitpid(r.jailer, NULL, WNOHANG), 0);
-	freeze(&r, r.pid[1], false);
+	cr_assert_eq(close(frozen), 0);
 	cr_assert_eq(waitpid(r.jailer, NULL, 0), r.jailer);
+	cr_assert_eq(waitpid(thawer, NULL, 0), thawer);
 	cr_assert(!locked(&r));
 	rig_nothing_left(&r);
 	rig_remove(&r);
