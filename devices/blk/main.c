@@ -181,7 +181,7 @@ int main(int argc, char **argv)
 	setup(&d);
 	rc = seal_memory();
 	if (rc == 0)
-		rc = seal(policy_pick(&policy_blk, (d.flags & VM_BLK_READONLY) != 0 
+		rc = seal(policy_pick(&policy_blk, (d.flags & VM_BLK_READONLY) != 0
 				      ? 0 : WHEN_WRITABLE));
 	if (rc < 0)
 		die_errno(-rc, "blk: seal");
