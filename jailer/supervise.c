@@ -176,6 +176,9 @@ static void handle_stop(struct supervisor *s, pid_t tid, int wait_status)
 		outcome_violation(&s->outcome, (unsigned)index, nr);
 		check_end(s, false);
 		break;
+	case VIOLATION_FAULTED:
+		handle_death(s, (unsigned)index, status);
+		break;
 	case VIOLATION_EXITING:
 		if (leader)
 			handle_death(s, (unsigned)index, status);

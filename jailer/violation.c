@@ -6,6 +6,10 @@
  * one that keeps it.  Other threads of the process die with the same status but show an
  * interrupted call's error or none there, which tells the culprit from the bystanders.
  *
+ * A crash has to be made final here.  The VMM is process 1 of its PID namespace, and the kernel
+ * takes no signal to that one serious but SIGKILL; a fault it would make fatal all the same,
+ * unless somebody traces it.  So the fault would come, be ignored, and come again, for ever.
+ *
  * All other stops (a new thread, a signal, a stop signal) are passed on as if nobody watched.
  */
 #include "jailer/violation.h"
@@ -74,12 +78,25 @@ static bool stop_signal(int sig)
 	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
 }
 
+/* What a processor exception, abort() or a failed check ends in; none of our programs handles
+ * one of these. */
+static bool crash_signal(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE ||
+	       sig == SIGABRT || sig == SIGTRAP;
+}
+
 enum violation_stop violation_stopped(pid_t tid, int wait_status, int *status, long *nr)
 {
 	int event = wait_status >> 16, sig = WSTOPSIG(wait_status);
 
 	if (event == PTRACE_EVENT_EXIT)
 		return exiting(tid, status, nr);
+	if (event == 0 && crash_signal(sig)) {
+		*status = sig;
+		trace(PTRACE_CONT, tid, 0, SIGKILL);
+		return VIOLATION_FAULTED;
+	}
 	if (event == PTRACE_EVENT_STOP && stop_signal(sig))
 		trace(PTRACE_LISTEN, tid, 0, 0);
 	else

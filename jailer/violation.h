@@ -15,6 +15,7 @@ enum violation_stop {
 	VIOLATION_NONE,		/* any other stop */
 	VIOLATION_EXITING,	/* the task is about to end, *status tells how */
 	VIOLATION_KILLED,	/* and it is the one whose system call, *nr, was refused */
+	VIOLATION_FAULTED,	/* it crashed; it is killed now, *status tells by which signal */
 };
 
 /* Observes child @pid and the threads it will start.  Returns 0 or -errno: some hosts forbid
@@ -22,7 +23,7 @@ enum violation_stop {
 must_check int violation_observe(pid_t pid);
 
 /* Deals with a stop that wait4() reported as @wait_status for task @tid, and lets it go on.
- * On VIOLATION_EXITING and _KILLED *@status is how it ends (a wait status). */
+ * On all but VIOLATION_NONE *@status is how its process ends (a wait status). */
 enum violation_stop violation_stopped(pid_t tid, int wait_status, int *status, long *nr);
 
 /* Lets children go on that stopped only because they started a thread, and leaves all other

@@ -205,6 +205,9 @@ Test(jail, each_process_takes_the_vm_with_it_and_is_named, .timeout = 120)
 	kill_one(1, SIGKILL, "device-died", "blk0");
 	kill_one(2, SIGKILL, "device-died", "vsock");
 	kill_one(1, SIGSEGV, "device-died", "blk0");
+	/* Process 1 of its PID namespace, which most signals do not touch. */
+	kill_one(0, SIGSEGV, "vmm-died", "vmm");
+	kill_one(0, SIGILL, "vmm-died", "vmm");
 }
 
 Test(jail, a_death_by_sigsys_is_a_violation, .timeout = 60)

@@ -27,10 +27,11 @@ static void forbid_getppid(void)
 
 /* What the observer saw of one process, threads included. */
 struct seen {
-	unsigned killed, exiting;
+	unsigned killed, exiting, faulted;
 	long call;
 	pid_t culprit;
 	int exit_status;	/* at its last stop */
+	int fault;		/* what it crashed of */
 	int wait_status;	/* when it was reaped */
 };
 
@@ -73,6 +74,10 @@ static struct seen watch(void (*run)(void))
 		case VIOLATION_EXITING:
 			s.exiting++;
 			break;
+		case VIOLATION_FAULTED:
+			s.faulted++;
+			s.fault = how;
+			continue;
 		case VIOLATION_NONE:
 			continue;
 		}
@@ -159,6 +164,20 @@ Test(violation, a_kill_is_seen_before_the_process_is_gone, .timeout = 20)
 	struct seen s = watch(be_killed);
 
 	cr_assert(s.killed == 0 && s.exiting == 1 && s.exit_status == SIGKILL);
+	cr_assert(WIFSIGNALED(s.wait_status) && WTERMSIG(s.wait_status) == SIGKILL);
+}
+
+static void crash(void)
+{
+	raise(SIGSEGV);
+	_exit(6);
+}
+
+Test(violation, a_crash_is_final_and_keeps_its_name, .timeout = 20)
+{
+	struct seen s = watch(crash);
+
+	cr_assert(s.killed == 0 && s.faulted == 1 && s.fault == SIGSEGV);
 	cr_assert(WIFSIGNALED(s.wait_status) && WTERMSIG(s.wait_status) == SIGKILL);
 }
 
