@@ -16,4 +16,8 @@ must_check int limits_check(const struct plan *p, struct failure *f);
  * EPERM when a hard limit would have to be raised and may not. */
 must_check int limits_apply(const struct plan_limits *l, uint64_t fsize);
 
+/* No memory of this process that could be written becomes executable, for ever, where the kernel can do
+ * that (Linux 6.3).  Returns 0 or -errno. */
+must_check int limits_code(void);
+
 #endif

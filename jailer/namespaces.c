@@ -104,6 +104,19 @@ int namespaces_cgroup(void)
 	return unshare(CLONE_NEWCGROUP) < 0 ? -errno : 0;
 }
 
+static void limit_below(const char *path, int dir, unsigned resolve, unsigned n)
+{
+	char text[12];
+
+	snprintf(text, sizeof(text), "%u\n", n);
+	(void)!write_file(dir, path, resolve, text);
+}
+
+void namespaces_limit(int proc, unsigned n)
+{
+	limit_below("sys/user/max_user_namespaces", proc, PATH_BELOW, n);
+}
+
 int namespaces_enter(const struct plan *p, struct failure *f)
 {
 	int later = CLONE_NEWCGROUP | (p->root ? CLONE_NEWNET : 0);
@@ -115,8 +128,12 @@ int namespaces_enter(const struct plan *p, struct failure *f)
 			    : "allow user namespaces (sysctl user.max_user_namespaces, "
 			    "kernel.unprivileged_userns_clone) or run as root",
 			    "make namespaces");
-	if (!p->root && map_self(p, f) != 0)
-		return -1;
+	if (!p->root) {
+		if (map_self(p, f) != 0)
+			return -1;
+		/* One for each process; root's is the host's, and not ours to limit. */
+		limit_below("/proc/sys/user/max_user_namespaces", AT_FDCWD, PATH_HOST, p->nprocs);
+	}
 	if (sethostname("immure", strlen("immure")) < 0)
 		return fail(f, errno, NULL, "set the host name");
 	/* Kernels without key support have no keyring to inherit. */

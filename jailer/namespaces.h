@@ -30,4 +30,9 @@ must_check int namespaces_network(struct failure *f);
  * same numbers.  @proc: /proc of our own PID namespace.  Returns 0 or -errno. */
 must_check int namespaces_map(int proc, pid_t pid, uid_t uid, gid_t gid);
 
+/* Allows @n user namespaces below the caller's: in one more, a process without rights would have
+ * all capabilities again, over new kernel objects.  @proc: /proc.  Hosts whose /proc/sys is
+ * read-only (some containers) do not have this wall; the filters forbid the calls in any case. */
+void namespaces_limit(int proc, unsigned n);
+
 #endif

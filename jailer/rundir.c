@@ -139,6 +139,9 @@ int rundir_listen(struct opened *o, const struct config *c, struct failure *f)
 	if (rc == -EADDRINUSE)
 		return fail(f, 0, "choose another path, or stop who uses it",
 			    "listen on %s: exists and is in use", c->vsock_path);
+	/* The children start in the directory that the jailer is in: not in this one. */
+	if (rc == 0 && chdir("/") < 0)
+		rc = -errno;
 	if (rc != 0)
 		return fail(f, -rc, NULL, "listen on %s", c->vsock_path);
 	if (listen(sock, BACKLOG) < 0) {

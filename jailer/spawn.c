@@ -44,10 +44,6 @@
 #define PR_SCHED_CORE_CREATE 1
 #define PR_SCHED_CORE_SCOPE_THREAD 0
 #endif
-#ifndef PR_SET_MDWE
-#define PR_SET_MDWE 65			/* Linux 6.3 */
-#define PR_MDWE_REFUSE_EXEC_GAIN 1
-#endif
 
 enum {
 	FD_PROGRAM = 0,		/* closed by exec; see execveat in policy/jail.policy */
@@ -159,7 +155,7 @@ static int set_attributes(const struct config *c)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) < 0 && errno != EINVAL)
+	if (limits_code() < 0)
 		return -errno;
 	return c->speculation_restrict ? restrict_speculation() : 0;
 }
@@ -184,7 +180,9 @@ static int take_step(enum step step, const struct spawn *s, unsigned index)
 	};
 
 	switch (step) {
-	case STEP_DESCRIPTORS: return place_descriptors(s, pp);
+	case STEP_DESCRIPTORS:
+		namespaces_limit(s->proc, 0);	/* whose number another descriptor may take now */
+		return place_descriptors(s, pp);
 	case STEP_CGROUP: return namespaces_cgroup();
 	case STEP_BOUND: return capabilities_bound();
 	case STEP_PARENT: return wait_for_parent(&s->slots[index]);

@@ -98,7 +98,9 @@ int supervise_seal(struct opened *o, const struct spawn *s, struct failure *f)
 	int rc;
 
 	violation_pump();
-	rc = seal_memory();
+	rc = limits_code();
+	if (rc == 0)
+		rc = seal_memory();
 	if (rc == 0)
 		rc = seal(&policy_jailer);
 	if (rc == 0)
