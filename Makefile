@@ -54,6 +54,7 @@ FLAGS   := $(BASE) $(CFLAGS) $(HARD)
 LDFLAGS_ALL := $(HARDLD) $(LDFLAGS)
 endif
 
+, := ,
 Q       := $(if $(filter 1,$(V)),,@)
 say      = @printf '  %-7s %s\n' '$(1)' '$(2)'
 
@@ -99,7 +100,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out tests/unit/fake_%
 FAKES    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/fake_*.c))
 HEADERS  := $(wildcard */*.h */*/*.h)
 
-.PHONY: all death run test unit check-unit e2e lint bench install uninstall clean help deps-run deps-test
+.PHONY: all death run test unit check-unit escape escape-bins e2e lint bench install uninstall clean help deps-run deps-test
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -163,7 +164,6 @@ $(B)/unit/%: tests/unit/%.c Makefile $(wildcard tests/unit/*.h) | $(B)/gen/sysca
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) -O1 -g $(if $(SAN),-fno-omit-frame-pointer -fsanitize=address$(,)undefined -fno-sanitize-recover=all) \
 	  $< -o $@ -lcriterion -pthread $$(sed -n '1,6s,^/\* LIBS: \(.*\) \*/,\1,p' $<)
-, := ,
 
 # Stands in for a jailed program: no C library, nothing that its filter would refuse.
 $(B)/unit/fake_%: tests/unit/fake_%.c tests/unit/fake.h core/fdplan.h core/vmconfig.h Makefile
@@ -171,6 +171,33 @@ $(B)/unit/fake_%: tests/unit/fake_%.c tests/unit/fake.h core/fdplan.h core/vmcon
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -I. $(WARN) -O1 -g -static -nostdlib -ffreestanding -fno-stack-protector \
 	  $< -o $@
+
+# ---- the breakout suite: the released objects, with tests/escape wrapped around functions of them ----
+ESCAPE_BINS := $(addprefix $(B)/escape/bin/,$(filter-out immure-init,$(MUSL_PROGRAMS)))
+ESCAPE_ATTEMPTS := $(patsubst %.c,$(O)/musl/%.o,tests/escape/escape.c $(wildcard tests/escape/attempt_*.c))
+ESCAPE_HOOKS := seal seal_memory prctl close fdplan_claim guestmem_map ppoll epoll_pwait control_running wide_ioctl
+ESCAPE_JAILER_HOOKS := plan_make seal seal_memory prctl capabilities_limit capabilities_after capabilities_bound \
+                       capabilities_drop rootfs_enter place_all close_range namespaces_start landlock_deny \
+                       devices_deny devices_deny_v1 limits_apply violation_observe message_running
+define escape_program
+$(B)/escape/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$$($(1)_POL)) \
+		$(ESCAPE_ATTEMPTS) $(O)/musl/tests/escape/$(2).o
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) $(addprefix -Wl$(,)--wrap=,$(3)) -o $$@ $(MUSL_LD) $$^ \
+	  $$(filter -l%,$$($(1)_LIBS)) $(MUSL_END)
+endef
+$(foreach p,immure-vmm immure-blk immure-vsock,$(eval $(call escape_program,$(p),hook_program,$(ESCAPE_HOOKS))))
+$(eval $(call escape_program,immure-jailer,hook_jailer,$(ESCAPE_JAILER_HOOKS)))
+
+$(B)/escape/escape: $(wildcard tests/escape/run_*.c tests/escape/*.h) Makefile
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) -O1 -g $(wildcard tests/escape/run_*.c) $(addprefix jailer/,cgroup.c devices.c path.c failure.c) -o $@ -ljansson
+
+escape-bins: $(ESCAPE_BINS) $(B)/escape/escape
+escape: all escape-bins
+	$(Q)tests/escape/run $(B)
 
 unit: $(UNITS) $(FAKES)
 check-unit: all unit
@@ -236,6 +263,7 @@ help:
 	@echo 'make test       everything: lint, unit tests, sanitizers, end to end'
 	@echo 'make check-unit unit tests only          make e2e    end-to-end tests only'
 	@echo 'make death      kill processes of VMs at 10,000 random moments'
+	@echo 'make escape     64 breakout attempts from inside every process, and with each layer left out'
 	@echo 'make lint       both compilers, formatting, style, shell'
 	@echo 'make surface    count anew what each process can reach: SURFACE.md'
 	@echo 'make bench      measure against the peers; results in bench/results'

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.h: the runner's parts: the tables, the host's objects that are aimed at, one VM, the open list. */
+#ifndef IMMURE_TESTS_ESCAPE_RUN_H
+#define IMMURE_TESTS_ESCAPE_RUN_H
+
+#include "tests/escape/table.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct row {
+	unsigned number, sub;
+	const char *kinds;
+	enum escape_way way;
+	const char *call, *others, *what;
+};
+
+struct kind {
+	char letter;
+	const char *name, *process;
+};
+
+struct layer {
+	const char *name, *absent;
+};
+
+extern const struct row rows[];
+extern const size_t nrows;
+extern const struct kind kinds[];
+extern const size_t nkinds;
+extern const struct layer layers[];
+extern const size_t nlayers;
+
+enum verdict { UNTRIED, PASSED, ESCAPED, FAILED };
+
+/* What became of one attempt by one kind. */
+struct cell {
+	enum verdict verdict;
+	char by[24];		/* "S", "EPERM C", ... */
+	char why[160];		/* of FAILED and ESCAPED */
+	unsigned end_ms;	/* from the attempt to nothing left, when the VM ended; or 0 */
+};
+
+enum { CANARY_FILES = 5, CANARY_SOCKETS = 8, DISK_BYTES = 65536 };
+
+/* The host's objects that are aimed at, and what they looked like before. */
+struct world {
+	char dir[32], name[40];
+	unsigned id;
+	uid_t uid;		/* the jailer runs as; 0: as the runner does */
+	struct stat before[CANARY_FILES];
+	int socket[CANARY_SOCKETS];
+	unsigned nsockets;
+	long tcp, udp, vsock;
+	pid_t victim;		/* a process that does nothing */
+};
+
+/* Makes everything in a new directory; @bin: the test build's programs. */
+bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin);
+void world_remove(struct world *w);
+
+/* NULL, or what is not as it was made: it is made anew. */
+const char *world_changed(struct world *w);
+
+/* In the child that becomes the jailer: a key in its keyrings. */
+void world_add_keys(void);
+
+/* Starts a VM in which @k tries @count rows from @first on, without the layers named in @without, and fills
+ * their cells.  Returns the row to go on with. */
+size_t vm_run(struct world *w, const struct kind *k, const char *without, size_t first, size_t count,
+	      struct cell *cells);
+
+/* A VM that nobody attacks from inside.  Returns its jailer, *@client is its connection. */
+pid_t vm_neighbour(struct world *w, int *client);
+
+/* Ends it; false when it was not as it should be. */
+bool vm_neighbour_end(pid_t jailer, int client);
+
+static inline bool row_is_of(const struct row *r, const struct kind *k)
+{
+	if (r->kinds[0] == '*')
+		return true;
+	for (const char *c = r->kinds; *c != 0; c++)
+		if (*c == k->letter)
+			return true;
+	return false;
+}
+
+enum open_row { NOT_OPEN, OPEN, MAYBE_OPEN };
+
+/* Reads tests/escape/open-rows; false (and says why) when it is not in order. */
+bool open_rows_read(const char *path, bool rootless);
+enum open_row open_rows_find(const char *layer, const struct kind *k, const struct row *r);
+
+#endif

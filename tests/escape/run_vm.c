@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_vm.c: one VM: starts the test build's jailer, follows what the attempts say and how the VM ends,
+ * and looks at what is left. */
+#include "tests/escape/run.h"
+#include "jailer/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PROCESSES = 4, START_MS = 20000, DONE_MS = 10000, HANG_MS = 300, END_MS = 5000, EXECUTED = 77 };
+
+struct vm {
+	struct world *w;
+	const struct kind *k;
+	pid_t jailer;
+	int client;
+	int status;			/* wait status of the jailer */
+	bool running, done, over;	/* over: the connection was closed */
+	json_t *end;			/* the end event, or NULL */
+	struct cell *cells;
+	size_t at, stop;		/* the row now under way, behind the last */
+	uint64_t last;			/* when something was last heard of it, ms */
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static const char *config(const struct world *w, const char *cmdline)
+{
+	static char text[4096];
+
+	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":%u,\"kernel\":\"%s/idle\",\"entry\":\"flat\","
+		 "\"memory\":16777216,\"cmdline\":\"%s\",\"disks\":[{\"path\":\"%s/disk\","
+		 "\"readonly\":false},{\"path\":\"%s/disk-ro\"}],\"run_dir\":\"%s/parent/run\","
+		 "\"vsock\":{\"cid\":3,\"path\":\"%s/parent/run/v.sock\"}}",
+		 w->name, 1000 + w->id, w->dir, cmdline, w->dir, w->dir, w->dir, w->dir);
+	return text;
+}
+
+static _Noreturn void become_jailer(const struct world *w, int config_fd, int client)
+{
+	static const char *const argv[] = {
+		"immure-jailer", "--config-fd", "3", "--client-fd", "4", NULL,
+	};
+	static char *const envp[] = { NULL };
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/bin/immure-jailer", w->dir);
+	if (w->uid != 0 && (setgroups(0, NULL) < 0 || setresgid(w->uid, w->uid, w->uid) < 0 ||
+			    setresuid(w->uid, w->uid, w->uid) < 0))
+		_exit(98);
+	world_add_keys();
+	if (chdir(w->dir) < 0 || dup2(config_fd, 103) < 0 || dup2(client, 104) < 0)
+		_exit(99);
+	dup2(103, 3);
+	dup2(104, 4);
+	close_range(5, ~0u, 0);
+	execve(path, (char *const *)argv, envp);
+	_exit(97);
+}
+
+static bool start(struct vm *v, const char *cmdline)
+{
+	const char *text = config(v->w, cmdline);
+	int pair[2], fd = memfd_create("config", MFD_CLOEXEC);
+	char run[64];
+
+	snprintf(run, sizeof(run), "%s/parent/run", v->w->dir);
+	if (mkdir(run, 0700) < 0 || (v->w->uid != 0 && chown(run, v->w->uid, v->w->uid) < 0))
+		return false;
+	if (write(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return false;
+	v->jailer = fork();
+	if (v->jailer == 0)
+		become_jailer(v->w, fd, pair[1]);
+	close(fd);
+	close(pair[1]);
+	v->client = pair[0];
+	v->last = now_ms();
+	return v->jailer > 0;
+}
+
+static const char *word(const json_t *e, const char *key)
+{
+	const char *s = json_string_value(json_object_get(e, key));
+
+	return s != NULL ? s : "";
+}
+
+/* The children of @pid, at most @max; returns how many. */
+static unsigned children(pid_t pid, pid_t *child, unsigned max)
+{
+	char path[64];
+	unsigned n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	f = fopen(path, "re");
+	while (f != NULL && n < max && fscanf(f, "%d", &child[n]) == 1)
+		n++;
+	if (f != NULL)
+		fclose(f);
+	return n;
+}
+
+/* The first row from @from on that is @k's, or @stop. */
+static size_t next_row(const struct kind *k, size_t from, size_t stop)
+{
+	while (from < stop && !row_is_of(&rows[from], k))
+		from++;
+	return from;
+}
+
+static void give(struct cell *c, enum verdict verdict, const char *by, const char *why)
+{
+	c->verdict = verdict;
+	snprintf(c->by, sizeof(c->by), "%s", by);
+	snprintf(c->why, sizeof(c->why), "%s", why);
+}
+
+/* @name ("EPERM", "SIGSEGV") must be among the row's refusals, which say the layer. */
+static void refused_by(struct cell *c, const struct row *r, const char *name)
+{
+	size_t n = strlen(name);
+	char by[24], why[80];
+
+	for (const char *s = r->others; *s != 0; s += strcspn(s, " "), s += *s == ' ') {
+		if (strncmp(s, name, n) != 0 || s[n] != ':')
+			continue;
+		snprintf(by, sizeof(by), "%s %c", name, s[n + 1]);
+		give(c, PASSED, by, "");
+		return;
+	}
+	snprintf(why, sizeof(why), "an answer that was not expected: %s", name);
+	give(c, FAILED, name, why);
+}
+
+static void result(struct vm *v, unsigned number, unsigned sub, long rc)
+{
+	const struct row *r = &rows[v->at];
+	struct cell *c = &v->cells[v->at];
+	char why[80];
+
+	if (v->at >= v->stop || r->number != number || r->sub != sub)
+		return;
+	if (rc >= 0) {
+		snprintf(why, sizeof(why), "the call returned %ld", rc);
+		give(c, r->way == REFUSED ? ESCAPED : UNTRIED, "", why);
+	} else if (r->way == REFUSED) {
+		const char *name = strerrorname_np((int)-rc);
+
+		refused_by(c, r, name != NULL ? name : "?");
+	}
+	if (r->way == REFUSED)
+		v->at = next_row(v->k, v->at + 1, v->stop);
+}
+
+/* Reads one event; false when there was none for @ms, or the connection is closed. */
+static bool event(struct vm *v, int ms)
+{
+	struct pollfd at = { .fd = v->client, .events = POLLIN };
+	unsigned number, sub;
+	char text[4097];
+	const char *said;
+	ssize_t n;
+	json_t *e;
+	long rc;
+
+	if (poll(&at, 1, ms) != 1)
+		return false;
+	n = recv(v->client, text, sizeof(text) - 1, 0);
+	v->over = n <= 0;
+	e = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+	if (e == NULL)
+		return false;
+	v->last = now_ms();
+	said = word(e, "text");
+	if (strcmp(word(e, "event"), "running") == 0) {
+		v->running = true;
+	} else if (strcmp(word(e, "event"), "end") == 0) {
+		json_decref(v->end);
+		v->end = json_incref(e);
+	} else if (sscanf(said, "escape: %u.%u = %ld", &number, &sub, &rc) == 3) {
+		result(v, number, sub, rc);
+	} else if (strcmp(said, "escape: done") == 0) {
+		v->done = true;
+	}
+	json_decref(e);
+	return true;
+}
+
+/* Every process of the VM is there and neither stopped nor dead. */
+static bool all_well(struct vm *v)
+{
+	char path[32], line[64];
+	pid_t child[PROCESSES + 1];
+	unsigned well = 0, n;
+
+	n = children(v->jailer, child, PROCESSES + 1);
+	for (unsigned i = 0; i < n; i++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)child[i]);
+		f = fopen(path, "re");
+		if (f != NULL && fgets(line, sizeof(line), f) != NULL)
+			well += strstr(line, ") S ") != NULL || strstr(line, ") R ") != NULL ||
+				strstr(line, ") D ") != NULL;
+		if (f != NULL)
+			fclose(f);
+	}
+	return well == PROCESSES && n == PROCESSES;
+}
+
+/* The worker takes over what a dead supervisor leaves (world_make()), so whatever lives of the VM is a
+ * child of ours. */
+static bool all_gone(const struct vm *v)
+{
+	pid_t child[PROCESSES + 2];
+	unsigned n = children(getpid(), child, PROCESSES + 2), left = n;
+
+	for (unsigned i = 0; i < n; i++)
+		if (child[i] == v->w->victim || waitpid(child[i], NULL, WNOHANG | __WALL) == child[i])
+			left--;
+	return left == 0;
+}
+
+/* NULL, or what of the VM is left after its end.  @killed: the supervisor did not get to tidy up. */
+static const char *left_over(struct vm *v, bool killed)
+{
+	uint64_t until = now_ms() + END_MS;
+	char path[80];
+	const char *what = NULL;
+
+	while (!all_gone(v)) {
+		if (now_ms() > until)
+			return "a process of the VM";
+		poll(NULL, 0, 1);
+	}
+	snprintf(path, sizeof(path), "%s/parent/run/v.sock", v->w->dir);
+	if (access(path, F_OK) == 0 && unlink(path) == 0 && !killed)
+		what = "the VM's socket";
+	*strrchr(path, '/') = 0;
+	if (access(path, F_OK) == 0) {
+		what = killed ? what : "the VM's directory";
+		rmdir(path);
+	}
+	if (killed)
+		cgroup_sweep(v->w->name, 1000);
+	return what;
+}
+
+static const char *signal_name(int sig)
+{
+	static char name[16];
+
+	snprintf(name, sizeof(name), "SIG%s", sigabbrev_np(sig));
+	return name;
+}
+
+/* The attempt under way ended its process. */
+static void judge_death(struct vm *v)
+{
+	const struct row *r = &rows[v->at];
+	struct cell *c = &v->cells[v->at];
+	bool supervisor = v->k->letter == 's';
+	const char *reason = v->end != NULL ? word(v->end, "reason") : "";
+	bool own = strcmp(word(v->end, "process"), v->k->process) == 0;
+	int sig = (int)json_integer_value(json_object_get(v->end, "signal"));
+	char why[160];
+
+	if (supervisor && WIFSIGNALED(v->status))
+		sig = WTERMSIG(v->status);
+	snprintf(why, sizeof(why), "ended with %s: %s (status %x)", reason, v->end ? word(v->end, "text") : "",
+		 (unsigned)v->status);
+	if (supervisor ? sig == SIGSYS : own && strcmp(reason, "violation") == 0 &&
+	    (strcmp(r->call, "*") == 0 || strcmp(r->call, word(v->end, "syscall")) == 0))
+		give(c, PASSED, "S", "");
+	else if (strstr(why, "ended with status 77") != NULL ||
+		 (supervisor && WIFEXITED(v->status) && WEXITSTATUS(v->status) == EXECUTED))
+		give(c, ESCAPED, "", "a program of its own was executed");
+	else if (r->way != REFUSED && strcmp(reason, "violation") != 0 && strcmp(reason, "setup") != 0)
+		give(c, PASSED, "ended V", "");
+	else if (sig != 0 && (own || supervisor))
+		refused_by(c, r, signal_name(sig));
+	else
+		give(c, FAILED, "", why);
+}
+
+/* The process has stopped, or hangs: an order, or the death of the supervisor, must end the VM. */
+static void judge_silence(struct vm *v)
+{
+	struct cell *c = &v->cells[v->at];
+
+	if (rows[v->at].way != HANGS) {
+		give(c, FAILED, "", "the attempt did not come back");
+		return;
+	}
+	give(c, PASSED, "stopped V", "");
+}
+
+static void finish(struct vm *v)
+{
+	uint64_t until = now_ms() + END_MS;
+
+	if (!v->over)
+		send(v->client, "{\"op\":\"stop\"}", 13, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (!v->over && now_ms() < until)
+		event(v, 100);
+	close(v->client);
+	/* A supervisor that does not end, having stopped itself. */
+	if (!v->over)
+		kill(v->jailer, SIGKILL);
+	waitpid(v->jailer, &v->status, 0);
+}
+
+/* An attempt of this VM succeeded: what became of the others does not count any more. */
+static bool escaped(const struct vm *v, size_t first)
+{
+	for (size_t i = first; i < v->stop; i++)
+		if (v->cells[i].verdict == ESCAPED)
+			return true;
+	return false;
+}
+
+static void check(struct vm *v, size_t first)
+{
+	bool died = v->over && !v->done;
+	bool killed = v->end == NULL;
+	size_t at = v->at < v->stop ? v->at : first;
+	struct cell *c = &v->cells[at];
+	const char *left = left_over(v, killed);
+	const char *changed = world_changed(v->w);
+	char why[160];
+
+	if (died && c->verdict == PASSED)
+		c->end_ms = (unsigned)(now_ms() - v->last) + 1;
+	if (left != NULL)
+		snprintf(why, sizeof(why), "left behind: %s", left);
+	else if (changed != NULL && !escaped(v, first))
+		snprintf(why, sizeof(why), "changed: %s", changed);
+	else
+		return;
+	give(c, FAILED, c->by, why);
+}
+
+static void describe(struct vm *v, const char *without, size_t first, size_t count, char *text, size_t size)
+{
+	const struct world *w = v->w;
+
+	snprintf(text, size, "escape=%c:%zu:%zu without=%s dir=%s name=%s pid=%d boss=%d tcp=%ld udp=%ld "
+		 "vsock=%ld", v->k->letter, first, count, without, w->dir, w->name, (int)w->victim,
+		 (int)getpid(), w->tcp, w->udp, w->vsock);
+}
+
+/* Until the attempts are done, the VM has ended, or nothing happens any more. */
+static void follow(struct vm *v, enum escape_way way)
+{
+	uint64_t start_by = now_ms() + START_MS;
+
+	while (!v->over && !(v->done && way == REFUSED)) {
+		uint64_t limit = !v->running ? start_by : v->last + (way == HANGS ? HANG_MS : DONE_MS);
+		uint64_t now = now_ms();
+
+		if (now >= limit)
+			return;
+		event(v, (int)(limit - now));
+	}
+}
+
+size_t vm_run(struct world *w, const struct kind *k, const char *without, size_t first, size_t count,
+	      struct cell *cells)
+{
+	struct vm v = { .w = w, .k = k, .cells = cells, .client = -1, .stop = first + count };
+	char cmdline[1024];
+	enum escape_way way;
+	bool hung;
+
+	v.at = next_row(k, first, v.stop);
+	first = v.at;
+	describe(&v, without, v.at, v.stop - v.at, cmdline, sizeof(cmdline));
+	if (!start(&v, cmdline)) {
+		give(&cells[first], FAILED, "", "the VM could not be started");
+		return v.stop;
+	}
+	way = rows[first].way;
+	follow(&v, way);
+	hung = !v.over && !(v.done && way == REFUSED);
+	if (v.done && way == REFUSED && !escaped(&v, first) && !all_well(&v))
+		give(&cells[v.at > first ? v.at - 1 : first], FAILED, "", "another process of the VM is not well");
+	finish(&v);
+	if (!v.running) {
+		give(&cells[v.at], FAILED, "", v.end != NULL ? word(v.end, "text") : "the VM did not start");
+		left_over(&v, true);
+	} else if (hung) {
+		judge_silence(&v);
+		check(&v, first);
+	} else {
+		/* An attempt that ended the VM without a word, or whose end was its aim. */
+		if (v.at < v.stop && (!v.done || way != REFUSED))
+			judge_death(&v);
+		check(&v, first);
+	}
+	json_decref(v.end);
+	return (v.done && way == REFUSED) || v.at >= v.stop ? v.at : v.at + 1;
+}
+
+pid_t vm_neighbour(struct world *w, int *client)
+{
+	static const struct kind nobody = { 'n', "neighbour", "" };
+	struct vm v = { .w = w, .k = &nobody };
+
+	if (!start(&v, "neighbour"))
+		return -1;
+	while (!v.running && event(&v, START_MS))
+		;
+	*client = v.client;
+	return v.running ? v.jailer : -1;
+}
+
+bool vm_neighbour_end(pid_t jailer, int client)
+{
+	struct vm v = { .jailer = jailer, .client = client };
+	bool well = all_well(&v);
+
+	finish(&v);
+	well = well && v.end != NULL && strcmp(word(v.end, "reason"), "stopped") == 0;
+	json_decref(v.end);
+	return well;
+}
