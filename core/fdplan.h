@@ -10,7 +10,7 @@
 
 enum {
 	PLAN_DEVICES = 8,	/* devices a VM may have */
-	PLAN_QUEUES = 8,	/* queues a device may have: KICK descriptors reserved for each */
+	PLAN_QUEUES = 16,	/* queues a device may have: KICK descriptors reserved for each */
 	PLAN_VCPUS = 32,
 	PLAN_VSOCK_CONNS = 2048,/* connections of the vsock device, both directions together */
 };
@@ -26,9 +26,9 @@ enum {
 #define BLK_FDS(X)                                                                      \
 	X(BLK_LINK, 5)                                                                      \
 	X(BLK_CALL, 6)                                                                      \
-	X(BLK_KICK0, 7)                                                                     \
-	X(BLK_DISK, 8)                                                                      \
-	X(BLK_NFDS, 9)
+	X(BLK_KICK0, 7)		/* the queue's; three more are kept for others */           \
+	X(BLK_DISK, 11)                                                                     \
+	X(BLK_NFDS, 12)
 
 #define VSOCK_FDS(X)                                                                    \
 	X(VSOCK_LINK, 5)                                                                    \
@@ -55,8 +55,8 @@ enum {
 	X(VMM_LINK0, 16)	/* +device */                                               \
 	X(VMM_CALL0, 24)	/* +device */                                               \
 	X(VMM_KICK0, 32)	/* +device * PLAN_QUEUES + queue; closed after KVM_IOEVENTFD */ \
-	X(VMM_VCPU0, 96)	/* +vCPU */                                                 \
-	X(VMM_NFDS, 128)
+	X(VMM_VCPU0, 160)	/* +vCPU; the policies compare it under a mask of 32 */     \
+	X(VMM_NFDS, 192)
 
 /* Supervisor (what the jailer becomes). */
 #define SUPERVISOR_FDS(X)                                                               \

@@ -20,7 +20,7 @@
 #include "core/virtqueue.h"
 
 enum {
-	LINK_QUEUES_MAX = 8,
+	LINK_QUEUES_MAX = 9,	/* net: four pairs and the control queue */
 	LINK_CONFIG_BYTES = 64,
 	LINK_VERSION = 1,
 };
@@ -83,7 +83,7 @@ struct link_msg {
 
 _Static_assert(sizeof(struct link_queue) == 32, "wire format");
 _Static_assert(sizeof(struct link_hello) == 96, "wire format");
-_Static_assert(sizeof(struct link_activate) == 264, "wire format");
+_Static_assert(sizeof(struct link_activate) == 296, "wire format");
 _Static_assert(sizeof(struct link_msg) == 320, "wire format");
 _Static_assert(offsetof(struct link_msg, u) == 8, "wire format");
 

@@ -16,7 +16,7 @@
 
 enum {
 	PLAN_PROCESSES = 1 + PLAN_DEVICES,	/* the VMM, then one per device */
-	PLAN_FDS = 96,				/* descriptors of one process, at most */
+	PLAN_FDS = 112,				/* descriptors of one process, at most */
 	PLAN_BORN = 1 + PLAN_VCPUS,
 	PLAN_CGROUP_FDS = SUP_PID0 - SUP_CGROUP0,
 	PLAN_LOCKS = SUP_NFDS - SUP_LOCK0,
@@ -124,7 +124,7 @@ unsigned plan_when(const struct plan *p, const struct plan_process *pp);
 const char *plan_program_name(enum plan_program program);
 
 /* The plan name of descriptor @number of @program, as in core/fdplan.h and the policies:
- * "BLK_DISK", "VMM_KICK0+9".  Writes at most @size bytes to @buf, returns it. */
+ * "BLK_DISK", "VMM_KICK0+17".  Writes at most @size bytes to @buf, returns it. */
 const char *plan_fd_name(enum plan_program program, unsigned number, char *buf, size_t size);
 
 /* Prints @p for people, and for machines (one JSON object, one line). */

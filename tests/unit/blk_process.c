@@ -40,7 +40,7 @@ static void plan(bool readonly)
 	cr_assert_eq(pwrite(image, "sector 8", 8, 8 * 512), 8);
 	process_plan(&p, &ram, &c, 1);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", image);
-	p.from[8] = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	p.from[BLK_DISK] = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 }
 
 static void activate(uint64_t features)
@@ -113,9 +113,9 @@ Test(blk_process, holds_the_descriptors_of_its_plan_and_no_other)
 	DIR *d;
 
 	plan(false);
-	p.from[9] = p.from[8];
-	p.from[15] = p.from[8];
-	p.from[1] = p.from[8];
+	p.from[BLK_NFDS] = p.from[BLK_DISK];
+	p.from[15] = p.from[BLK_DISK];
+	p.from[1] = p.from[BLK_DISK];
 	process_start(&p, "immure-blk", "1");
 	process_expect(&p, LINK_HELLO, &m);
 	snprintf(path, sizeof(path), "/proc/%d/fd", p.pid);
@@ -126,7 +126,7 @@ Test(blk_process, holds_the_descriptors_of_its_plan_and_no_other)
 		if (e->d_name[0] != '.')
 			strncat(list, e->d_name, sizeof(list) - strlen(list) - 1);
 	closedir(d);
-	cr_assert_str_eq(list, "25678");
+	cr_assert_str_eq(list, "256711");
 	quit();
 }
 
@@ -395,9 +395,9 @@ Test(blk_process, says_which_step_of_its_start_failed)
 	p.from[4] = image;
 	fails_with("1", "guest memory: EINVAL");
 	plan(false);
-	p.from[8] = p.call;
+	p.from[BLK_DISK] = p.call;
 	fails_with("1", "disk: ");
 	plan(true);
-	p.from[8] = image;
+	p.from[BLK_DISK] = image;
 	fails_with("1", "disk: EPERM");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Descriptors end where the plan says, and nothing else stays open. */
 #include "core/fdplan.c"
+#include "core/link.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -87,6 +88,8 @@ Test(fdplan, plans_do_not_overlap)
 	cr_assert(VMM_CALL0 + PLAN_DEVICES <= VMM_KICK0);
 	cr_assert(VMM_KICK0 + PLAN_DEVICES * PLAN_QUEUES <= VMM_VCPU0);
 	cr_assert(VMM_VCPU0 + PLAN_VCPUS <= VMM_NFDS);
+	cr_assert(VMM_VCPU0 % PLAN_VCPUS == 0, "a mask in the policies tells them apart");
+	cr_assert(LINK_QUEUES_MAX <= PLAN_QUEUES);
 	cr_assert(SUP_LOG0 + 1 + PLAN_DEVICES <= SUP_MEMORY);
 }
 

@@ -60,18 +60,18 @@ Test(plan, each_process_gets_exactly_its_descriptors)
 	char want[256];
 
 	plan_for(ONE_DISK_AND_VSOCK, 0);
-	snprintf(want, sizeof(want), "2:%d.1 3:%d.0 4:%d.0 5:%d.0 6:%d.0 7:%d.0 8:%d.0 ",
+	snprintf(want, sizeof(want), "2:%d.1 3:%d.0 4:%d.0 5:%d.0 6:%d.0 7:%d.0 11:%d.0 ",
 		 OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM, OBJ_LINK_DEVICE, OBJ_CALL, OBJ_KICK,
 		 OBJ_DISK);
 	cr_assert_str_eq(fds(&p.proc[1]), want);
-	snprintf(want, sizeof(want), "2:%d.2 3:%d.0 4:%d.0 5:%d.1 6:%d.1 7:%d.8 8:%d.9 "
-		 "9:%d.10 10:%d.0 11:%d.0 ", OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM,
+	snprintf(want, sizeof(want), "2:%d.2 3:%d.0 4:%d.0 5:%d.1 6:%d.1 7:%d.16 8:%d.17 "
+		 "9:%d.18 10:%d.0 11:%d.0 ", OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM,
 		 OBJ_LINK_DEVICE, OBJ_CALL, OBJ_KICK, OBJ_KICK, OBJ_KICK, OBJ_LISTEN,
 		 OBJ_DIAL_VSOCK);
 	cr_assert_str_eq(fds(&p.proc[2]), want);
 	cr_assert_eq(find(&p.proc[0], VMM_INITRD)->object, OBJ_INITRD);
 	cr_assert_null(find(&p.proc[0], VMM_CONSOLE));
-	cr_assert_eq(find(&p.proc[0], VMM_KICK0 + 8 + 2)->index, 10);
+	cr_assert_eq(find(&p.proc[0], VMM_KICK0 + PLAN_QUEUES + 2)->index, PLAN_QUEUES + 2);
 	cr_assert_null(find(&p.proc[0], VMM_KICK0 + 1));
 }
 

@@ -25,7 +25,7 @@ static const char golden[] =
 	"\n"
 	"process vmm: immure-vmm, uid 2000000000, gid 2000000000\n"
 	"  filters: jail, vmm-main+devices, vmm-vcpu+devices\n"
-	"  limits: 128 descriptors, 3 tasks, file size 0, no core dump, no locked memory\n"
+	"  limits: 192 descriptors, 3 tasks, file size 0, no core dump, no locked memory\n"
 	"     2  FD_LOG           log, write end\n"
 	"     3  FD_CONFIG        configuration, sealed\n"
 	"     4  FD_MEM           guest memory\n"
@@ -39,15 +39,15 @@ static const char golden[] =
 	"    32  VMM_KICK0        queue notification, device 0 queue 0\n"
 	"    17  VMM_LINK0+1      link to device 1\n"
 	"    25  VMM_CALL0+1      interrupt 1\n"
-	"    40  VMM_KICK0+8      queue notification, device 1 queue 0\n"
-	"    41  VMM_KICK0+9      queue notification, device 1 queue 1\n"
-	"    42  VMM_KICK0+10     queue notification, device 1 queue 2\n"
+	"    48  VMM_KICK0+16     queue notification, device 1 queue 0\n"
+	"    49  VMM_KICK0+17     queue notification, device 1 queue 1\n"
+	"    50  VMM_KICK0+18     queue notification, device 1 queue 2\n"
 	"    12  VMM_VM           made by itself before it seals\n"
-	"    96  VMM_VCPU0        made by itself before it seals\n"
+	"   160  VMM_VCPU0        made by itself before it seals\n"
 	"\n"
 	"process blk0: immure-blk, uid 2000000001, gid 2000000001\n"
 	"  filters: jail, blk+writable\n"
-	"  limits: 9 descriptors, 1 tasks, file size image size, no core dump, "
+	"  limits: 12 descriptors, 1 tasks, file size image size, no core dump, "
 	"no locked memory\n"
 	"     2  FD_LOG           log, write end\n"
 	"     3  FD_CONFIG        configuration, sealed\n"
@@ -55,7 +55,7 @@ static const char golden[] =
 	"     5  BLK_LINK         link to VMM\n"
 	"     6  BLK_CALL         interrupt 0\n"
 	"     7  BLK_KICK0        queue notification, device 0 queue 0\n"
-	"     8  BLK_DISK         disk image /d \"1\", read-write\n"
+	"    11  BLK_DISK         disk image /d \"1\", read-write\n"
 	"\n"
 	"process vsock: immure-vsock, uid 2000000002, gid 2000000002\n"
 	"  filters: jail, vsock\n"
@@ -148,8 +148,8 @@ Test(plan_print, a_descriptor_has_the_name_the_policies_use)
 	char buf[32];
 
 	cr_assert_str_eq(plan_fd_name(PROGRAM_BLK, BLK_DISK, buf, sizeof(buf)), "BLK_DISK");
-	cr_assert_str_eq(plan_fd_name(PROGRAM_VMM, VMM_KICK0 + 63, buf, sizeof(buf)),
-			 "VMM_KICK0+63");
+	cr_assert_str_eq(plan_fd_name(PROGRAM_VMM, VMM_KICK0 + 127, buf, sizeof(buf)),
+			 "VMM_KICK0+127");
 	cr_assert_str_eq(plan_fd_name(PROGRAM_VSOCK, 1, buf, sizeof(buf)), "1");
 }
 
