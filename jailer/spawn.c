@@ -3,9 +3,10 @@
  *
  * clone3() makes a child in a user namespace of its own (and, with cgroup v2, in the VM's
  * cgroup).  The child may not go on before its ids are mapped and it is under observation,
- * both of which only the parent can do; meanwhile it does what needs neither.  The two meet in
- * a word of shared memory, which also carries home the step and the error of a child that
- * fails: it has no other voice before exec.
+ * both of which only the parent can do; meanwhile it does what needs neither.  Then it waits at a
+ * pipe: a byte lets it go on, the pipe's end tells that the jailer is gone, which nothing else
+ * would before the child is observed or has made its parent's death its own.  Shared memory
+ * carries home the step and the error of a child that fails: it has no other voice before exec.
  *
  * The order in the child is dictated by what each step takes away:
  *   descriptors, cgroup namespace, bounding set and securebits (need capabilities)
@@ -29,7 +30,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/futex.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@
 
 enum {
 	FD_PROGRAM = 0,		/* closed by exec; see execveat in policy/jail.policy */
-	PARENT_SECONDS = 10,	/* a child whose parent died this early has to notice itself */
+	FD_GATE = 1,		/* the pipe; closed when its word has come */
 	FAILED_STATUS = 127,
 };
 
@@ -71,7 +71,6 @@ static const char *const step_names[STEPS] = {
 };
 
 struct spawn_slot {
-	uint32_t go;		/* futex: 1 when the child may go on */
 	uint32_t step;		/* enum step that failed */
 	int32_t err;
 };
@@ -80,9 +79,9 @@ struct spawn_slot {
 
 static int place_descriptors(const struct spawn *s, const struct plan_process *pp)
 {
-	struct place all[PLAN_FDS + 1];
+	struct place all[PLAN_FDS + 2];
+	int limit = FD_GATE + 1, rc;
 	size_t n = 0;
-	int limit = 0, rc;
 
 	for (; n < pp->nfds; n++) {
 		const struct plan_fd *fd = &pp->fd[n];
@@ -92,24 +91,21 @@ static int place_descriptors(const struct spawn *s, const struct plan_process *p
 		limit = fd->number >= limit ? fd->number + 1 : limit;
 	}
 	all[n++] = (struct place){ s->opened->program[pp->program], FD_PROGRAM };
+	all[n++] = (struct place){ s->gate[0], FD_GATE };
 	rc = place_all(all, n, limit);
 	if (rc != 0)
 		return rc;
-	/* What the jailer was started with; all else is close-on-exec. */
-	close(STDOUT_FILENO);
 	return fcntl(FD_PROGRAM, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
 }
 
-static int wait_for_parent(struct spawn_slot *slot)
+static int wait_for_parent(void)
 {
-	struct timespec patience = { .tv_sec = PARENT_SECONDS };
+	char go;
+	ssize_t n = read(FD_GATE, &go, sizeof(go));
+	int err = n < 0 ? errno : EPIPE;
 
-	while (__atomic_load_n(&slot->go, __ATOMIC_ACQUIRE) == 0) {
-		if (syscall(SYS_futex, &slot->go, FUTEX_WAIT, 0, &patience, NULL, 0) < 0 &&
-		    errno != EAGAIN && errno != EINTR)
-			return -errno;
-	}
-	return 0;
+	close(FD_GATE);
+	return n == (ssize_t)sizeof(go) ? 0 : -err;
 }
 
 /* Raw system calls: the C library's would look for other threads to tell. */
@@ -185,7 +181,7 @@ static int take_step(enum step step, const struct spawn *s, unsigned index)
 		return place_descriptors(s, pp);
 	case STEP_CGROUP: return namespaces_cgroup();
 	case STEP_BOUND: return capabilities_bound();
-	case STEP_PARENT: return wait_for_parent(&s->slots[index]);
+	case STEP_PARENT: return wait_for_parent();
 	case STEP_IDS: return change_ids(s, pp);
 	case STEP_DROP: return capabilities_drop();
 	case STEP_PRCTL: return set_attributes(s->plan->config);
@@ -204,6 +200,7 @@ static _Noreturn void child(const struct spawn *s, unsigned index)
 	struct spawn_slot *slot = &s->slots[index];
 	sigset_t none;
 
+	close(s->gate[1]);	/* the jailer's alone, so that it ends with the jailer */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (unsigned step = STEP_DESCRIPTORS; step < STEPS; step++) {
@@ -245,14 +242,32 @@ static bool first_is_dead(const struct spawn *s)
 	       si.si_pid != 0;
 }
 
+/* Does for child @index what it cannot do itself, and lets it go on. */
+static int admit(struct spawn *s, unsigned index, struct failure *f)
+{
+	const struct plan_process *pp = &s->plan->proc[index];
+	int rc;
+
+	if (violation_observe(s->pid[index]) != 0)
+		s->traced = false;
+	rc = namespaces_map(s->proc, s->pid[index], pp->uid, pp->gid);
+	if (rc != 0)
+		return fail(f, -rc, "root of a user namespace is not enough: run it as a user",
+			    "map the ids of %s", pp->name);
+	/* One that is dead by now is the supervisor's to find. */
+	(void)!write(s->gate[1], "", 1);
+	return 0;
+}
+
 static int start(struct spawn *s, unsigned index, struct failure *f)
 {
 	const struct plan_process *pp = &s->plan->proc[index];
-	struct spawn_slot *slot = &s->slots[index];
-	int *pidfd = opened_at(s->opened, OBJ_PID, index);
-	pid_t pid = clone_child(s, pidfd);
-	int rc;
+	int *pidfd = opened_at(s->opened, OBJ_PID, index), rc;
+	pid_t pid;
 
+	if (pipe2(s->gate, O_CLOEXEC) < 0)
+		return fail(f, errno, NULL, "make a pipe");
+	pid = clone_child(s, pidfd);
 	/* A cgroup that was delegated together with us may still not be entered from here. */
 	if (pid < 0 && s->cgroup->into >= 0 && !s->plan->root) {
 		cgroup_refused(s->cgroup);
@@ -266,15 +281,10 @@ static int start(struct spawn *s, unsigned index, struct failure *f)
 	if (pid < 0)
 		return fail(f, errno, "run `immure doctor`", "start %s", pp->name);
 	s->pid[index] = pid;
-	if (violation_observe(pid) != 0)
-		s->traced = false;
-	rc = namespaces_map(s->proc, pid, pp->uid, pp->gid);
-	if (rc != 0)
-		return fail(f, -rc, "root of a user namespace is not enough: run it as a user",
-			    "map the ids of %s", pp->name);
-	__atomic_store_n(&slot->go, 1, __ATOMIC_RELEASE);
-	syscall(SYS_futex, &slot->go, FUTEX_WAKE, 1, NULL, NULL, 0);
-	return 0;
+	close(s->gate[0]);
+	rc = admit(s, index, f);
+	close(s->gate[1]);
+	return rc;
 }
 
 int spawn_prepare(struct spawn *s, struct failure *f)
