@@ -227,7 +227,7 @@ bench: deps-test
 
 death: deps-test
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tests/death/run $(B) 10000
+	$(Q)HOST=$(HOST) tests/death/run $(B) 10000 $(SEED)
 
 lint: deps-test
 	$(Q)tests/lint
@@ -262,7 +262,7 @@ help:
 	@echo 'make run        boot a Debian kernel in immure and run a command in it'
 	@echo 'make test       everything: lint, unit tests, sanitizers, end to end'
 	@echo 'make check-unit unit tests only          make e2e    end-to-end tests only'
-	@echo 'make death      kill processes of VMs at 10,000 random moments'
+	@echo 'make death      kill processes of VMs at 10,000 random moments; HOST=6.12: in a test host'
 	@echo 'make escape     64 breakout attempts from inside every process, and with each layer left out'
 	@echo 'make lint       both compilers, formatting, style, shell'
 	@echo 'make surface    count anew what each process can reach: SURFACE.md'

@@ -7,7 +7,8 @@
  * configuration until the guest has slept for some time), kills one of its processes, and
  * looks: everything is reaped, the end message names the process that was killed, and
  * nothing is left on the host.  A killed jailer says nothing; what it could not remove is
- * removed as its client would.  Prints how long it took from the kill until all were reaped. */
+ * removed as its client would.  Prints how long it took from the kill until all were reaped,
+ * and now and then how far it is. */
 #include "tests/death/vm.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ enum {
 	PATIENCE_MS = 30000,	/* the machine may be an emulated one */
 	WARM_UP = 9,
 	SHOWN = 20,		/* failures that are printed */
+	PROGRESS = 250,		/* rounds between two lines that say how far it is */
 	ROUNDS_MAX = 1000000,
 };
 
@@ -167,6 +169,14 @@ static unsigned count_mounts(void)
 	return n;
 }
 
+/* Has the times sorted; their order is of no use. */
+static void progress(const struct result *r, unsigned done, unsigned long rounds)
+{
+	qsort(r->ms, r->n, sizeof(r->ms[0]), by_value);
+	printf("# %u of %lu rounds, %u failed, median %.2f ms\n", done, rounds, r->failed,
+	       r->n > 0 ? r->ms[r->n / 2] : 0);
+}
+
 static void summary(const struct result *r, unsigned rounds)
 {
 	qsort(r->ms, r->n, sizeof(r->ms[0]), by_value);
@@ -199,11 +209,14 @@ int main(int argc, char **argv)
 		return 2;
 	ground_make(&g, argv[1]);
 	srandom(seed);
-	span = 3 * warm_up(&g);
+	span = 2 * warm_up(&g);
 	mounts = count_mounts();
 	printf("# seed %u, moments from 0 to %.1f ms after the start\n", seed, span);
-	for (unsigned i = 0; i < rounds; i++)
+	for (unsigned i = 0; i < rounds; i++) {
+		if (i > 0 && i % PROGRESS == 0)
+			progress(&r, i, rounds);
 		one_round(&g, &r, WARM_UP + i, span * (double)random() / (double)RAND_MAX);
+	}
 	if (count_mounts() != mounts && r.failed++ < SHOWN)
 		printf("not ok - a mount was left\n");
 	summary(&r, (unsigned)rounds);
