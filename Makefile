@@ -8,6 +8,7 @@
 
 CC      ?= gcc
 HOSTCC  ?= gcc
+BPFCC   ?= clang
 AR      ?= ar
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -63,16 +64,19 @@ srcs     = $(wildcard $(1)/*.c $(1)/*/*.c)
 POLICIES := $(basename $(notdir $(wildcard policy/*.policy)))
 objs     = $(patsubst %.c,$(O)/%.o,$(1))
 pols     = $(patsubst %,$(O)/policy/%.o,$(1))
+bpfs     = $(patsubst %,$(O)/bpf/%.o,$(1))
 
 PROGRAMS := immure immure-jailer immure-vmm immure-blk immure-vsock immure-init
 
-immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,capabilities.c cgroup.c devices.c config.c path.c plan.c plan_print.c failure.c)
+immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,capabilities.c bpf.c cgroup.c devices.c config.c path.c plan.c plan_print.c failure.c)
 immure_POL        := $(POLICIES)
+immure_BPF        := devices
 # libcap-ng is there for its names; what else it holds must not bring in the user database.
 immure_LIBS       := -ljansson -lcap-ng -llz4 -lzstd -llzma -lz -lmd \
                      $(if $(SAN),,-Wl,--defsym=initgroups=0 -Wl,--defsym=getpwuid=0)
 immure-jailer_SRC := $(call srcs,jailer) $(CORE)
 immure-jailer_POL := jail jailer supervisor
+immure-jailer_BPF := devices
 immure-jailer_LIBS := -ljansson
 immure-vmm_SRC    := $(call srcs,vmm) $(CORE)
 immure-vmm_POL    := vmm-main vmm-vcpu
@@ -98,6 +102,8 @@ MUSL_END := $(MUSL_LIB)/libc.a $(GCC_LIB)libgcc.a $(GCC_LIB)libgcc_eh.a $(GCC_LI
 BINS     := $(addprefix $(B)/bin/,$(PROGRAMS))
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out tests/unit/fake_%.c,$(wildcard tests/unit/*.c)))
 FAKES    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/fake_*.c))
+BPF_TESTS := $(patsubst %.bpf.c,$(B)/gen/bpf/%.o,$(notdir $(wildcard tests/unit/bpf/*.bpf.c)))
+BPF_TABLES := $(addprefix $(B)/gen/bpf/,devices.c packets.c)
 HEADERS  := $(wildcard */*.h */*/*.h)
 
 .PHONY: all death run test unit check-unit escape escape-bins e2e lint bench install uninstall clean help deps-run deps-test
@@ -108,13 +114,13 @@ all: $(BINS)
 
 # ---- programs ----
 define program
-$(B)/bin/$(1): $$(call objs,$$($(1)_SRC)) $$(call pols,$$($(1)_POL))
+$(B)/bin/$(1): $$(call objs,$$($(1)_SRC)) $$(call pols,$$($(1)_POL)) $$(call bpfs,$$($(1)_BPF))
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -Wl,-Map=$(O)/$(1).map -o $$@ $$^ $$($(1)_LIBS)
 endef
 define musl_program
-$(B)/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$$($(1)_POL))
+$(B)/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$$($(1)_POL)) $$(call bpfs,$$($(1)_BPF))
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -Wl,-Map=$(O)/$(1).map -o $$@ $(MUSL_LD) $$^ $$(filter -l%,$$($(1)_LIBS)) $(MUSL_END)
@@ -158,12 +164,37 @@ $(O)/policy/%.o: $(B)/gen/policy/%.c core/seal.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) -c $< -o $@
 
+# ---- BPF programs: C → (clang) → object → (libbpf, at build time) → read-only tables ----
+$(B)/bin/bpfc: policy/bpf/bpfc.c jailer/bpf.h core/base.h Makefile
+	$(call say,HOSTCC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(if $(WERROR),-Werror) -O1 -g $< -o $@ -lbpf
+
+BPFFLAGS := -std=gnu17 -target bpf -O2 -g -Wall -Wextra -Werror -I/usr/include/$(shell gcc -print-multiarch)
+define bpf_object
+$(B)/gen/bpf/%.o: $(1)/%.bpf.c Makefile
+	$$(call say,BPFCC,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$(BPFCC) $(BPFFLAGS) -c $$< -o $$@
+endef
+$(foreach d,policy/bpf tests/unit/bpf,$(eval $(call bpf_object,$(d))))
+
+$(B)/gen/bpf/%.c: $(B)/gen/bpf/%.o $(B)/bin/bpfc
+	$(call say,BPF,$<)
+	$(Q)$(B)/bin/bpfc $* $< > $@
+
+$(O)/bpf/%.o: $(B)/gen/bpf/%.c jailer/bpf.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) -c $< -o $@
+
 # ---- unit tests: one Criterion program a file, with what it includes ----
-$(B)/unit/%: tests/unit/%.c Makefile $(wildcard tests/unit/*.h) | $(B)/gen/syscall_names.h
+$(B)/unit/%: tests/unit/%.c Makefile $(wildcard tests/unit/*.h) | $(B)/gen/syscall_names.h $(BPF_TABLES)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) -O1 -g $(if $(SAN),-fno-omit-frame-pointer -fsanitize=address$(,)undefined -fno-sanitize-recover=all) \
 	  $< -o $@ -lcriterion -pthread $$(sed -n '1,6s,^/\* LIBS: \(.*\) \*/,\1,p' $<)
+
+$(B)/unit/bpf: | $(BPF_TESTS)
 
 # Stands in for a jailed program: no C library, nothing that its filter would refuse.
 $(B)/unit/fake_%: tests/unit/fake_%.c tests/unit/fake.h core/fdplan.h core/vmconfig.h Makefile
@@ -180,7 +211,7 @@ ESCAPE_JAILER_HOOKS := plan_make seal seal_memory prctl capabilities_limit capab
                        capabilities_drop rootfs_enter place_all close_range namespaces_start landlock_deny \
                        devices_deny devices_deny_v1 limits_apply violation_observe message_running
 define escape_program
-$(B)/escape/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$$($(1)_POL)) \
+$(B)/escape/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$$($(1)_POL)) $$(call bpfs,$$($(1)_BPF)) \
 		$(ESCAPE_ATTEMPTS) $(O)/musl/tests/escape/$(2).o
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
@@ -190,10 +221,11 @@ endef
 $(foreach p,immure-vmm immure-blk immure-vsock,$(eval $(call escape_program,$(p),hook_program,$(ESCAPE_HOOKS))))
 $(eval $(call escape_program,immure-jailer,hook_jailer,$(ESCAPE_JAILER_HOOKS)))
 
-$(B)/escape/escape: $(wildcard tests/escape/run_*.c tests/escape/*.h) Makefile
+$(B)/escape/escape: $(wildcard tests/escape/run_*.c tests/escape/*.h) $(B)/gen/bpf/devices.c Makefile
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) -O1 -g $(wildcard tests/escape/run_*.c) $(addprefix jailer/,cgroup.c devices.c path.c failure.c) -o $@ -ljansson
+	$(Q)$(CC) $(BASE) -O1 -g $(wildcard tests/escape/run_*.c) $(addprefix jailer/,bpf.c cgroup.c devices.c path.c failure.c) \
+	  $(B)/gen/bpf/devices.c -o $@ -ljansson
 
 escape-bins: $(ESCAPE_BINS) $(B)/escape/escape
 escape: all escape-bins

@@ -3,6 +3,8 @@
 /* Device control: from within the cgroup nothing can be opened or made, what is open works on,
  * and the processes of a real VM are in such a cgroup. */
 #include "jailer/cgroup.c"
+#include "bpf/devices.c"
+#include "jailer/bpf.c"
 #include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "jailer/path.c"

@@ -11,6 +11,8 @@
 #include "cli/walls_text.c"
 #include "jailer/cgroup.c"
 #include "jailer/path.c"
+#include "bpf/devices.c"
+#include "jailer/bpf.c"
 #include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "cli/say.c"

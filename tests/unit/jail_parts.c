@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small parts of the jail: cgroup paths, Landlock's rights, placing descriptors, limits. */
 #include "jailer/cgroup.c"
+#include "bpf/devices.c"
+#include "jailer/bpf.c"
 #include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "jailer/landlock.c"

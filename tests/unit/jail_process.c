@@ -2,6 +2,8 @@
 /* LIBS: -ljansson */
 /* The real jailer and flat guests: what confines a VM, how it ends, what it leaves. */
 #include "jailer/cgroup.c"
+#include "bpf/devices.c"
+#include "jailer/bpf.c"
 #include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "jailer/path.c"

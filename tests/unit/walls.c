@@ -16,6 +16,8 @@
 #include "jailer/capabilities.c"
 #include "jailer/cgroup.c"
 #include "jailer/config.c"
+#include "bpf/devices.c"
+#include "jailer/bpf.c"
 #include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "jailer/path.c"
