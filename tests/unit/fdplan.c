@@ -89,7 +89,7 @@ Test(fdplan, plans_do_not_overlap)
 	cr_assert(VMM_KICK0 + PLAN_DEVICES * PLAN_QUEUES <= VMM_VCPU0);
 	cr_assert(VMM_VCPU0 + PLAN_VCPUS <= VMM_NFDS);
 	cr_assert(VMM_VCPU0 % PLAN_VCPUS == 0, "a mask in the policies tells them apart");
-	cr_assert(LINK_QUEUES_MAX <= PLAN_QUEUES);
+	cr_assert((int)LINK_QUEUES_MAX <= (int)PLAN_QUEUES);
 	cr_assert(SUP_LOG0 + 1 + PLAN_DEVICES <= SUP_MEMORY);
 }
 
