@@ -124,21 +124,23 @@ int run_vsock_path(const char *given, char *path, size_t size)
 	return 0;
 }
 
-static json_t *disk(const char *path, bool readonly, const char *serial)
+static json_t *disk(const char *path, const struct run_disk *d, const char *serial)
 {
-	return json_pack("{s:s, s:b, s:s}", "path", path, "readonly", readonly, "serial", serial);
+	return json_pack("{s:s, s:b, s:b, s:s}", "path", path, "readonly", (int)d->readonly,
+			 "discard", (int)!d->keep, "serial", serial);
 }
 
 static json_t *disks(const struct run_options *o, const struct run_parts *p)
 {
+	static const struct run_disk root = { .readonly = true };
 	json_t *list = json_array();
 
-	json_array_append_new(list, disk(p->image, true, "root"));
+	json_array_append_new(list, disk(p->image, &root, "root"));
 	for (unsigned i = 0; i < o->ndisks; i++) {
 		char serial[16];
 
 		snprintf(serial, sizeof(serial), "disk%u", i);
-		json_array_append_new(list, disk(p->disk[i], o->disk[i].readonly, serial));
+		json_array_append_new(list, disk(p->disk[i], &o->disk[i], serial));
 	}
 	/* An element that could not be made (a path that is not UTF-8) was not appended. */
 	if (json_array_size(list) != o->ndisks + 1) {

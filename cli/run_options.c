@@ -79,19 +79,43 @@ static bool set_user(struct run_options *o, char *v)
 	return v[0] || refuse("--user", "''", "wanted NAME, UID, NAME:GROUP or UID:GID");
 }
 
+/* Takes one word behind a comma of --disk.  False: it is none of ours, but part of the name. */
+static bool disk_word(struct run_disk *d, const char *word)
+{
+	static const struct {
+		const char *word;
+		size_t offset;
+		bool value;
+	} words[] = {
+		{ "ro", offsetof(struct run_disk, readonly), true },
+		{ "rw", offsetof(struct run_disk, readonly), false },
+		{ "discard=on", offsetof(struct run_disk, keep), false },
+		{ "discard=off", offsetof(struct run_disk, keep), true },
+	};
+
+	for (size_t i = 0; i < array_len(words); i++) {
+		if (strcmp(word, words[i].word) == 0) {
+			*(bool *)((char *)d + words[i].offset) = words[i].value;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool set_disk(struct run_options *o, char *v)
 {
 	struct run_disk *d = &o->disk[o->ndisks];
-	char *comma = strrchr(v, ',');
+	char *comma;
 
 	if (o->ndisks >= RUN_DISKS)
 		return refuse("--disk", v, "a machine has at most 6 disks beside the root");
 	d->path = v;
-	d->readonly = comma && strcmp(comma, ",ro") == 0;
-	if (d->readonly || (comma && strcmp(comma, ",rw") == 0))
+	while ((comma = strrchr(v, ',')) != NULL && disk_word(d, comma + 1))
 		*comma = '\0';
 	if (!v[0])
 		return refuse("--disk", "''", "wanted FILE or FILE,ro");
+	if (comma && strncmp(comma, ",discard=", 9) == 0)
+		return refuse("--disk", v, "discard is on or off");
 	o->ndisks++;
 	return true;
 }

@@ -16,6 +16,7 @@ enum {
 struct run_disk {
 	char *path;		/* into argv */
 	bool readonly;
+	bool keep;		/* discard=off: the image keeps its storage */
 };
 
 /* Strings point into argv, which outlives the struct. */

@@ -24,7 +24,8 @@ struct seal_filter {
 	X(WHEN_DEVICES, devices, 3)	/* at least one */                              \
 	X(WHEN_VSOCK, vsock, 4)                                                         \
 	X(WHEN_RUNDIR, rundir, 5)	/* a run directory */                           \
-	X(WHEN_CGROUP, cgroup, 6)
+	X(WHEN_CGROUP, cgroup, 6)                                                       \
+	X(WHEN_DISCARD, discard, 7)	/* the disk may give storage back */
 
 #define WHEN_ENUM(name, word, bit) name = 1 << bit,
 enum when { WHEN_WORDS(WHEN_ENUM) };

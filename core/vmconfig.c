@@ -23,9 +23,15 @@ static bool all_zero(const void *p, size_t len)
 	return any == 0;
 }
 
+static bool blk_flags_valid(uint32_t flags)
+{
+	return (flags & ~(uint32_t)(VM_BLK_READONLY | VM_BLK_DISCARD)) == 0 &&
+	       flags != (VM_BLK_READONLY | VM_BLK_DISCARD);
+}
+
 static bool blk_valid(const struct vm_device *d)
 {
-	return d->nqueues == 1 && (d->flags & ~(uint32_t)VM_BLK_READONLY) == 0 &&
+	return d->nqueues == 1 && blk_flags_valid(d->flags) &&
 	       d->guest_cid == 0 &&
 	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
 }

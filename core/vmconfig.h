@@ -19,6 +19,7 @@ enum vm_device_kind { VM_DEVICE_NONE, VM_DEVICE_BLK, VM_DEVICE_NET, VM_DEVICE_VS
 
 enum vm_device_flags {
 	VM_BLK_READONLY = 1u << 0,
+	VM_BLK_DISCARD = 1u << 1,	/* the guest may give storage back; not with READONLY */
 };
 
 struct vm_device {

@@ -69,6 +69,7 @@ static const struct field vm_fields[] = {
 static const struct field disk_fields[] = {
 	{ "path", PATH, true, AT(config_disk, path), 1, PATH_MAX - 1 },
 	{ "readonly", BOOL, false, AT(config_disk, readonly) },
+	{ "discard", BOOL, false, AT(config_disk, discard) },
 	{ "serial", TEXT, false, AT(config_disk, serial), 0, 20 },
 };
 
@@ -247,7 +248,9 @@ static int read_disks(struct config *c, const json_t *disks, struct failure *f)
 		struct place p = { .f = f };
 
 		snprintf(p.prefix, sizeof(p.prefix), "disks[%zu]", i);
-		c->disk[i] = (struct config_disk){ .serial = "", .readonly = true };
+		c->disk[i] = (struct config_disk){
+			.serial = "", .readonly = true, .discard = true,
+		};
 		if (read_object(&p, json_array_get(disks, i), disk_fields,
 				array_len(disk_fields), &c->disk[i]) != 0)
 			return -1;

@@ -14,7 +14,9 @@
  *   console   bool          debug console, to descriptor 5 of the jailer
  *   cmdline_devices bool    announce devices on the command line instead of in ACPI
  *   timeout_ms 0..          0: none
- *   disks     [{ path, readonly (default true), serial (<= 20 printable) }], in slot order
+ *   disks     [{ path, readonly (default true), serial (<= 20 printable),
+ *             discard (default true: what the guest discards, the image gives back) }], in
+ *             slot order
  *   vsock     { cid 3..2^32-2, path }
  *   run_dir   "/path"       removed at the end; vsock.path lies directly in it
  *   limits    { memory_overhead bytes, cpu_percent, pids, io_bytes_per_sec }; 0: see plan.h
@@ -42,6 +44,7 @@ struct config_disk {
 	const char *path;
 	const char *serial;		/* "" when not given */
 	bool readonly;
+	bool discard;			/* means nothing on a read-only disk */
 };
 
 struct config_limits {

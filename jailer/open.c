@@ -139,6 +139,13 @@ static int make_memory(struct opened *o, const struct plan *p, struct failure *f
 	return 0;
 }
 
+static uint32_t disk_flags(const struct config_disk *disk)
+{
+	if (disk->readonly)
+		return VM_BLK_READONLY;
+	return disk->discard ? VM_BLK_DISCARD : 0;
+}
+
 static void fill_devices(struct vm_config *vc, const struct config *c)
 {
 	vc->ndevices = config_devices(c);
@@ -146,7 +153,7 @@ static void fill_devices(struct vm_config *vc, const struct config *c)
 		struct vm_device *d = &vc->device[i];
 
 		d->kind = VM_DEVICE_BLK;
-		d->flags = c->disk[i].readonly ? VM_BLK_READONLY : 0;
+		d->flags = disk_flags(&c->disk[i]);
 		d->nqueues = 1;
 		memcpy(d->serial, c->disk[i].serial, strlen(c->disk[i].serial));
 	}

@@ -224,12 +224,19 @@ void plan_make(struct plan *p, const struct config *c, const struct plan_caller 
 	plan_supervisor(p, who);
 }
 
+static unsigned disk_when(const struct config_disk *d)
+{
+	if (d->readonly)
+		return 0;
+	return WHEN_WRITABLE | (d->discard ? WHEN_DISCARD : 0u);
+}
+
 unsigned plan_when(const struct plan *p, const struct plan_process *pp)
 {
 	const struct config *c = p->config;
-	bool writable = pp->program == PROGRAM_BLK && !c->disk[pp->device].readonly;
 
-	return (writable ? WHEN_WRITABLE : 0u) | (c->console ? WHEN_CONSOLE : 0u) |
+	return (pp->program == PROGRAM_BLK ? disk_when(&c->disk[pp->device]) : 0u) |
+	       (c->console ? WHEN_CONSOLE : 0u) |
 	       (c->initrd != NULL ? WHEN_INITRAMFS : 0u) |
 	       (config_devices(c) != 0 ? WHEN_DEVICES : 0u) |
 	       (c->vsock_path != NULL ? WHEN_VSOCK : 0u) |

@@ -38,7 +38,7 @@ static const struct {
 	[PROGRAM_VMM] = { vmm_fds, array_len(vmm_fds), "jail",
 			  { { "vmm-main", WHEN_INITRAMFS | WHEN_DEVICES },
 			    { "vmm-vcpu", WHEN_CONSOLE | WHEN_DEVICES } } },
-	[PROGRAM_BLK] = { blk_fds, array_len(blk_fds), "jail", { { "blk", WHEN_WRITABLE } } },
+	[PROGRAM_BLK] = { blk_fds, array_len(blk_fds), "jail", { { "blk", WHEN_WRITABLE | WHEN_DISCARD } } },
 	[PROGRAM_VSOCK] = { vsock_fds, array_len(vsock_fds), "jail", { { "vsock", 0 } } },
 	[PROGRAM_SUPERVISOR] = { supervisor_fds, array_len(supervisor_fds), "jailer",
 				 { { "supervisor", WHEN_CONSOLE | WHEN_VSOCK | WHEN_RUNDIR |

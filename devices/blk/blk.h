@@ -9,13 +9,12 @@
 #include "core/link.h"
 #include "core/virtqueue.h"
 #include "core/vmconfig.h"
-#include "devices/blk/disk.h"
+#include "devices/blk/request.h"
 
 enum {
 	BLK_QUEUE_MAX = VQ_SIZE_MAX,
 	BLK_SEG_MAX = BLK_QUEUE_MAX - 2,	/* a header, segments, a status byte */
 	BLK_SIZE_MAX = 256 << 10,		/* bytes a segment */
-	BLK_ID_BYTES = 20,
 };
 
 /* A driver that keeps to what it was offered never makes a chain that the queue refuses. */
@@ -28,11 +27,10 @@ enum { BLK_E_NO_STATUS = 0x100 + 1 };	/* a chain without a byte to answer in */
 struct blk {
 	const struct guestmem *mem;
 	struct disk disk;
+	struct blk_terms terms;
 	struct virtqueue vq;
-	bool writethrough;		/* no FLUSH accepted: each write is durable */
-	bool flushed;			/* this turn waited for the disk itself */
-	char serial[BLK_ID_BYTES];
-	struct vq_chain chain;		/* the request being served */
+	bool slow;			/* this turn waited for the disk itself */
+	struct blk_request request;	/* being served */
 	struct iovec iov[VQ_SPANS_MAX];
 };
 

@@ -1,36 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* disk.c: sectors of a file.
+/* disk.c: ranges of a file.
  *
  * The guest is kept out of here: ranges were checked against the capacity found at start.  The
  * host may still surprise: a short transfer, an image truncated under us (a read ends early,
- * which is an I/O error for the guest), a full file system.  None of them ends the process. */
+ * which is an I/O error for the guest), a full file system.  None of them ends the process.
+ *
+ * Giving storage back is punching a hole, which on a block device is a discard that reads as
+ * zeroes.  Zeroing keeps the storage where the host has a call for that; where it has none, or
+ * may not be asked, zeroes are written. */
 #include "devices/blk/disk.h"
 #include "core/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int size_of(int fd, uint64_t *bytes)
+enum {
+	PUNCH = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	ZERO = FALLOC_FL_ZERO_RANGE,	/* not beyond the end: that is RLIMIT_FSIZE's to refuse */
+	ZERO_PAGE = 4096,
+	ZERO_SPANS = 64,
+};
+
+static int size_of(int fd, uint64_t *bytes, bool *regular)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	*regular = S_ISREG(st.st_mode);
 	if (S_ISBLK(st.st_mode))
 		return ioctl(fd, BLKGETSIZE64, bytes) < 0 ? -errno : 0;
-	if (!S_ISREG(st.st_mode) || st.st_size < 0)
+	if (!*regular || st.st_size < 0)
 		return -ENOTSUP;
 	*bytes = (uint64_t)st.st_size;
 	return 0;
 }
 
-int disk_open(struct disk *d, int fd, bool readonly)
+/* Can holes be punched?  Beyond the end of a file there is nothing to lose by trying; a block
+ * device has no such place, and answers the first discard. */
+static bool can_punch(int fd, uint64_t size, bool regular)
 {
+	return !regular || fallocate(fd, PUNCH, (off_t)size, SECTOR) == 0;
+}
+
+int disk_open(struct disk *d, int fd, unsigned int flags)
+{
+	bool readonly = (flags & DISK_READONLY) != 0, regular = false;
 	int mode = fcntl(fd, F_GETFL);
 	uint64_t bytes = 0;
 	int rc;
@@ -40,18 +61,22 @@ int disk_open(struct disk *d, int fd, bool readonly)
 	/* A descriptor that can do more, or less, than the disk may: somebody erred. */
 	if ((mode & O_ACCMODE) != (readonly ? O_RDONLY : O_RDWR) || (mode & O_APPEND) != 0)
 		return -EPERM;
-	rc = size_of(fd, &bytes);
+	rc = size_of(fd, &bytes, &regular);
 	if (rc < 0)
 		return rc;
-	if (bytes > INT64_MAX)
+	if (bytes > INT64_MAX - SECTOR)
 		return -EFBIG;	/* offsets are signed */
-	*d = (struct disk){ .fd = fd, .readonly = readonly, .sectors = bytes / SECTOR };
+	*d = (struct disk){
+		.fd = fd, .readonly = readonly, .size = bytes - bytes % SECTOR,
+		.discard = !readonly && (flags & DISK_DISCARD) != 0 &&
+			   can_punch(fd, bytes, regular),
+	};
 	return 0;
 }
 
-bool disk_range_ok(const struct disk *d, uint64_t sector, uint32_t len)
+bool disk_range_ok(const struct disk *d, uint64_t at, uint64_t len)
 {
-	return len % SECTOR == 0 && range_fits(sector, len / SECTOR, d->sectors);
+	return at % SECTOR == 0 && len % SECTOR == 0 && range_fits(at, len, d->size);
 }
 
 /* Takes @done bytes off the front of @*iov. */
@@ -67,22 +92,21 @@ static void advance(struct iovec **iov, int *n, size_t done)
 
 /* One direction of transfer until all is done, nothing moves, or the host fails.  Every turn
  * but an interrupted one moves at least a byte. */
-static uint32_t transfer(const struct disk *d, bool write, uint64_t sector, struct iovec *iov,
-			 int n, uint32_t len)
+static uint32_t transfer(const struct disk *d, bool write, uint64_t at, struct iovec *iov, int n,
+			 uint32_t len, int flags)
 {
 	static struct log_limit limit;
-	off_t at = (off_t)(sector * SECTOR);
 	uint32_t done = 0;
 
 	while (done < len) {
-		ssize_t rc = write ? pwritev2(d->fd, iov, n, at + done, 0)
-				   : preadv2(d->fd, iov, n, at + done, 0);
+		ssize_t rc = write ? pwritev2(d->fd, iov, n, (off_t)(at + done), flags)
+				   : preadv2(d->fd, iov, n, (off_t)(at + done), flags);
 
 		if (rc < 0 && errno == EINTR)
 			continue;
 		if (rc <= 0) {
 			log_limited(&limit, "disk %s failed at sector %lu: %s",
-				    write ? "write" : "read", (unsigned long)sector,
+				    write ? "write" : "read", (unsigned long)(at / SECTOR),
 				    rc < 0 ? strerrorname_np(errno) : "end of file");
 			break;
 		}
@@ -92,14 +116,68 @@ static uint32_t transfer(const struct disk *d, bool write, uint64_t sector, stru
 	return done;
 }
 
-uint32_t disk_read(struct disk *d, uint64_t sector, struct iovec *iov, int n, uint32_t len)
+uint32_t disk_read(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32_t len)
 {
-	return transfer(d, false, sector, iov, n, len);
+	return transfer(d, false, at, iov, n, len, 0);
 }
 
-bool disk_write(struct disk *d, uint64_t sector, struct iovec *iov, int n, uint32_t len)
+bool disk_write(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32_t len, bool durable)
 {
-	return transfer(d, true, sector, iov, n, len) == len;
+	return transfer(d, true, at, iov, n, len, durable ? RWF_DSYNC : 0) == len;
+}
+
+static enum disk_result allocate(const struct disk *d, int mode, uint64_t at, uint64_t len)
+{
+	static struct log_limit limit;
+	int rc;
+
+	do
+		rc = fallocate(d->fd, mode, (off_t)at, (off_t)len);
+	while (rc < 0 && errno == EINTR);
+	if (rc == 0)
+		return DISK_OK;
+	if (errno == EOPNOTSUPP)
+		return DISK_UNSUPPORTED;
+	log_limited(&limit, "disk %s failed at sector %lu: %s",
+		    mode == PUNCH ? "discard" : "zeroing", (unsigned long)(at / SECTOR),
+		    strerrorname_np(errno));
+	return DISK_ERROR;
+}
+
+enum disk_result disk_discard(struct disk *d, uint64_t at, uint64_t len)
+{
+	return allocate(d, PUNCH, at, len);
+}
+
+/* The same page of zeroes again and again. */
+static bool write_zeroes(const struct disk *d, uint64_t at, uint64_t len)
+{
+	static const _Alignas(ZERO_PAGE) uint8_t page[ZERO_PAGE];
+	struct iovec iov[ZERO_SPANS];
+
+	while (len > 0) {
+		uint32_t here = (uint32_t)min_u64(len, ZERO_PAGE * ZERO_SPANS);
+		int n = 0;
+
+		/* The kernel's interface merely lacks the const. */
+		for (uint32_t left = here; left > 0; left -= (uint32_t)iov[n++].iov_len)
+			iov[n] = (struct iovec){ (void *)(uintptr_t)page,
+						 min_u64(left, ZERO_PAGE) };
+		if (transfer(d, true, at, iov, n, here, 0) != here)
+			return false;
+		at += here;
+		len -= here;
+	}
+	return true;
+}
+
+bool disk_zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
+{
+	enum disk_result r = DISK_UNSUPPORTED;
+
+	if (d->discard)
+		r = allocate(d, unmap ? PUNCH : ZERO, at, len);
+	return r == DISK_OK || (r == DISK_UNSUPPORTED && write_zeroes(d, at, len));
 }
 
 bool disk_flush(struct disk *d)

@@ -2,7 +2,9 @@
 /* disk.h: the raw image or block device behind a virtio block device.
  *
  * Raw means raw: what the guest writes is never interpreted, so no image format can be forged
- * by writing a header into sector 0. */
+ * by writing a header into sector 0.
+ *
+ * Ranges are bytes, multiples of SECTOR, and have been checked with disk_range_ok(). */
 #ifndef IMMURE_DEVICES_BLK_DISK_H
 #define IMMURE_DEVICES_BLK_DISK_H
 
@@ -12,32 +14,48 @@
 
 enum { SECTOR = 512 };
 
+/* What a disk may do. */
+enum disk_flags {
+	DISK_READONLY = 1 << 0,
+	DISK_DISCARD = 1 << 1,	/* give storage back to the host */
+};
+
 struct disk {
 	int fd;
 	bool readonly;
+	bool discard;		/* the host can, as far as it can be told, and we may */
 	bool failed;		/* a write or flush was lost; see disk_flush() */
-	uint64_t sectors;	/* capacity; a partial last sector does not count */
+	uint64_t size;		/* capacity in bytes; a partial last sector does not count */
 };
 
-/* Finds out the capacity of @fd, a regular file or a block device.  Before seal() only.
- * Returns 0 or -errno: -ENOTSUP when it is neither, -EPERM when it is open for writing
- * although @readonly, or the reverse. */
-must_check int disk_open(struct disk *d, int fd, bool readonly);
+/* Finds out what @fd is, a regular file or a block device, and what it can.  @flags: enum
+ * disk_flags.  Before seal() only.  Returns 0 or -errno: -ENOTSUP when it is neither, -EPERM
+ * when it is open for writing although it is to be read-only, or the reverse. */
+must_check int disk_open(struct disk *d, int fd, unsigned int flags);
 
-/* True when @sector and the @len bytes from there on lie inside the disk and @len is a
- * multiple of SECTOR. */
-must_check bool disk_range_ok(const struct disk *d, uint64_t sector, uint32_t len);
+/* True when the @len bytes from @at on lie inside the disk and both are multiples of SECTOR. */
+must_check bool disk_range_ok(const struct disk *d, uint64_t at, uint64_t len);
 
-/* Reads @len bytes at @sector into the @n spans of @iov, which hold exactly @len bytes and are
- * used up.  Returns the number of bytes read from the start on: fewer than @len when the host
- * failed.  The range has been checked. */
-must_check uint32_t disk_read(struct disk *d, uint64_t sector, struct iovec *iov, int n,
+/* Reads @len bytes at @at into the @n spans of @iov, which hold exactly @len bytes and are used
+ * up.  Returns the number of bytes read from the start on: fewer than @len when the host
+ * failed. */
+must_check uint32_t disk_read(struct disk *d, uint64_t at, struct iovec *iov, int n,
 			      uint32_t len);
 
-/* Writes likewise.  True when everything was written (to the host's cache: see disk_flush).
- * The disk is not read-only. */
-must_check bool disk_write(struct disk *d, uint64_t sector, struct iovec *iov, int n,
-			   uint32_t len);
+/* Writes likewise.  True when everything was written: to the host's cache (see disk_flush), or
+ * if @durable to stable storage.  The disk is not read-only. */
+must_check bool disk_write(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32_t len,
+			   bool durable);
+
+enum disk_result { DISK_OK, DISK_ERROR, DISK_UNSUPPORTED };
+
+/* Gives the storage of @len > 0 bytes at @at back to the host.  They read as zeroes, or, where
+ * the host cannot do it (DISK_UNSUPPORTED), as before.  The disk has discard. */
+must_check enum disk_result disk_discard(struct disk *d, uint64_t at, uint64_t len);
+
+/* Makes @len > 0 bytes at @at zeroes.  With @unmap their storage may go back to the host,
+ * without it stays.  True when all of them are.  The disk is not read-only. */
+must_check bool disk_zero(struct disk *d, uint64_t at, uint64_t len, bool unmap);
 
 /* True when everything written before is on stable storage.  Once false, false for ever: the
  * host reports a lost page once and then forgets it, so a later success would be a lie. */

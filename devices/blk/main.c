@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 /* The whole mutable state of the process. */
@@ -54,13 +55,25 @@ static void configure(const char *index, struct vm_device *d)
 static void setup(const struct vm_device *d)
 {
 	struct disk disk;
-	int rc = disk_open(&disk, BLK_DISK, (d->flags & VM_BLK_READONLY) != 0);
+	int rc = disk_open(&disk, BLK_DISK,
+			   ((d->flags & VM_BLK_READONLY) != 0 ? DISK_READONLY : 0u) |
+			   ((d->flags & VM_BLK_DISCARD) != 0 ? DISK_DISCARD : 0u));
 
 	if (rc < 0)
 		die_errno(-rc, "blk: disk");
+	/* Beyond RLIMIT_FSIZE: an error of the disk (EFBIG), not our end. */
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		die_errno(errno, "blk: signals");
 	if (fcntl(BLK_LINK, F_SETFL, O_NONBLOCK) < 0)
 		die_errno(errno, "blk: link");
 	blk_init(&dev, &mem, &disk, d->serial);
+}
+
+/* By what was asked for, not by what the host can: `immure plan` says which filter it is. */
+static unsigned int when(const struct vm_device *d)
+{
+	return ((d->flags & VM_BLK_READONLY) != 0 ? 0u : WHEN_WRITABLE) |
+	       ((d->flags & VM_BLK_DISCARD) != 0 ? WHEN_DISCARD : 0u);
 }
 
 static bool say_hello(void)
@@ -181,8 +194,7 @@ int main(int argc, char **argv)
 	setup(&d);
 	rc = seal_memory();
 	if (rc == 0)
-		rc = seal(policy_pick(&policy_blk, (d.flags & VM_BLK_READONLY) != 0
-				      ? 0 : WHEN_WRITABLE));
+		rc = seal(policy_pick(&policy_blk, when(&d)));
 	if (rc < 0)
 		die_errno(-rc, "blk: seal");
 	/* Mustn't, from here on: open, map, allocate, die. */

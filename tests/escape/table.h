@@ -120,7 +120,7 @@ enum escape_way {
 	SUB(13, 4, "br", REFUSED, "ftruncate", "EINVAL:F", "truncate the disk")                            \
 	SUB(14, 1, "*", REFUSED, "fallocate", "EBADF:F ESPIPE:F ENODEV:F", "punch a hole through the memory's file")\
 	SUB(14, 2, "brvmc", REFUSED, "madvise", "", "MADV_REMOVE guest memory")                            \
-	SUB(14, 3, "br", REFUSED, "fallocate", "EBADF:F SIGXFSZ:X", "enlarge the disk by fallocate")         \
+	SUB(14, 3, "br", REFUSED, "fallocate", "EBADF:F SIGXFSZ:X EFBIG:X", "enlarge the disk by fallocate")         \
 	SUB(15, 1, "*", REFUSED, "memfd_create", "SIGXFSZ:X EFBIG:X EMFILE:X", "memfd_create, fill it")            \
 	SUB(15, 2, "*", REFUSED, "memfd_create", "SIGXFSZ:X EFBIG:X EMFILE:X EACCES:L",                            \
 	    "memfd_create, fill it, execute it")                                                           \

@@ -9,6 +9,11 @@
 #include "core/log.c"
 #include "core/virtqueue.c"
 
+#include "tests/unit/driver.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdio.h>
 #include <sys/uio.h>
 
 static struct {
@@ -17,6 +22,9 @@ static struct {
 	int fail_after;		/* the call after so many fails with error; -1: none */
 	int error;
 	int reads, writes, syncs;
+	int durable;		/* of the writes: with RWF_DSYNC */
+	int punched, zeroed;	/* calls of fallocate */
+	bool no_punch, zero_range;	/* what it can; as a file in tmpfs: not zero_range */
 } host;
 
 static bool host_fails(void)
@@ -58,6 +66,7 @@ static ssize_t host_pwritev2(int fd, const struct iovec *iov, int n, off_t at, i
 	struct iovec cut[VQ_SPANS_MAX];
 
 	host.writes++;
+	host.durable += (flags & RWF_DSYNC) != 0;
 	return host_fails() ? -1 : pwritev2(fd, cut, host_cut(iov, n, cut), at, flags);
 }
 
@@ -67,22 +76,37 @@ static int host_fdatasync(int fd)
 	return host_fails() ? -1 : fdatasync(fd);
 }
 
+static int host_fallocate(int fd, int mode, off_t at, off_t len)
+{
+	static const uint8_t zeroes[1 << 20];
+	bool punch = mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+
+	cr_assert(punch || mode == FALLOC_FL_ZERO_RANGE);
+	host.punched += punch;
+	host.zeroed += !punch;
+	if (host_fails())
+		return -1;
+	errno = EOPNOTSUPP;
+	if (punch)
+		return host.no_punch ? -1 : fallocate(fd, mode, at, len);
+	return host.zero_range && pwrite(fd, zeroes, (size_t)len, at) == len ? 0 : -1;
+}
+
 #define preadv2 host_preadv2
 #define pwritev2 host_pwritev2
 #define fdatasync host_fdatasync
+#define fallocate host_fallocate
 #include "devices/blk/disk.c"
 #undef preadv2
 #undef pwritev2
 #undef fdatasync
+#undef fallocate
+#include "devices/blk/request.c"
 #include "devices/blk/blk.c"
-
-#include "tests/unit/driver.h"
-
-#include <stdio.h>
 
 enum { SECTORS = 4096, QUEUE = 0x10000, TABLE = 0x20000, HEADER = 0x30000, STATUS = 0x31000,
        DATA = 0x100000 };
-enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8 };
+enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8, DISCARD = 11, WRITE_ZEROES = 13 };
 enum { OK = 0, IOERR = 1, UNSUPP = 2, UNTOUCHED = 0xee };
 
 static struct ram ram;
@@ -90,6 +114,7 @@ static struct driver drv;
 static struct blk dev;
 static int image;
 static uint32_t used_len;
+static unsigned int disk_may;	/* of a writable disk: enum disk_flags */
 
 static const uint64_t usual = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC |
 			      VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE;
@@ -112,7 +137,7 @@ static inline void disk_of(bool readonly, uint64_t features)
 	char path[32];
 	struct disk d;
 
-	host = (typeof(host)){ .fail_after = -1 };
+	host = (typeof(host)){ .fail_after = -1, .no_punch = host.no_punch };
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)(i / SECTOR + i % SECTOR);
 	image = memfd_create("image", MFD_CLOEXEC);
@@ -123,7 +148,7 @@ static inline void disk_of(bool readonly, uint64_t features)
 	}
 	if (ram.mem.nregions == 0)
 		ram_init(&ram, 64 << 20);
-	cr_assert_eq(disk_open(&d, image, readonly), 0);
+	cr_assert_eq(disk_open(&d, image, readonly ? DISK_READONLY : disk_may), 0);
 	blk_init(&dev, &ram.mem, &d, "serial-of-20-bytes..");
 	cr_assert(start(features));
 }
@@ -164,7 +189,7 @@ static inline int ask(const struct buf *b, uint16_t n)
 /* One request of the usual shape: header, @len bytes at DATA, status. */
 static inline int request_of(uint32_t type, uint64_t sector, uint32_t len)
 {
-	const struct buf b[] = { { HEADER, 16, false }, { DATA, len, type != OUT },
+	const struct buf b[] = { { HEADER, 16, false }, { DATA, len, type == IN || type == GET_ID },
 				 { STATUS, 1, true } };
 	const struct buf none[] = { b[0], b[2] };
 

@@ -7,9 +7,13 @@
 #include "tests/unit/process.h"
 
 #include <dirent.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 enum { SECTORS = 8192, QUEUE = 0x10000, HEADER = 0x30000, STATUS = 0x31000, DATA = 0x100000 };
-enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8 };
+enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8, DISCARD = 11, WRITE_ZEROES = 13 };
 static const uint64_t usual = VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | 1 << 9;
 
 static struct ram ram;
@@ -25,7 +29,7 @@ static struct vm_config config(bool readonly)
 		.kernel_size = 1,
 		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3 },
 			    { .kind = VM_DEVICE_BLK, .nqueues = 1, .serial = "disk-one",
-			      .flags = readonly ? VM_BLK_READONLY : 0 } },
+			      .flags = readonly ? VM_BLK_READONLY : VM_BLK_DISCARD } },
 	};
 }
 
@@ -35,7 +39,8 @@ static void plan(bool readonly)
 	char path[40];
 
 	ram_init(&ram, 32 << 20);
-	image = memfd_create("image", MFD_CLOEXEC);
+	if (image == 0)
+		image = memfd_create("image", MFD_CLOEXEC);
 	cr_assert_eq(ftruncate(image, SECTORS * 512 + 100), 0);
 	cr_assert_eq(pwrite(image, "sector 8", 8, 8 * 512), 8);
 	process_plan(&p, &ram, &c, 1);
@@ -61,7 +66,7 @@ static void up(bool readonly, uint64_t features)
 static void offer(uint32_t type, uint64_t sector, uint32_t len)
 {
 	struct { uint32_t type, zero; uint64_t sector; } h = { type, 0, sector };
-	struct buf b[3] = { { HEADER, 16, false }, { DATA, len, type != OUT },
+	struct buf b[3] = { { HEADER, 16, false }, { DATA, len, type == IN || type == GET_ID },
 			    { STATUS, 1, true } };
 
 	memcpy(ram_at(&ram, HEADER), &h, sizeof(h));
@@ -146,6 +151,106 @@ Test(blk_process, reads_writes_flushes_and_tells_its_name)
 	cr_assert_str_eq(ram_at(&ram, DATA), "disk-one");
 	cr_assert_eq(ask(IN, SECTORS, 512), 1);
 	cr_assert_eq(ask(2, 0, 512), 2);
+	quit();
+}
+
+/* One range of @sectors sectors, to be discarded or zeroed. */
+static int ask_range(uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
+{
+	struct { uint64_t sector; uint32_t sectors, flags; } r = { sector, sectors, flags };
+
+	memcpy(ram_at(&ram, DATA), &r, sizeof(r));
+	return ask(type, 0, sizeof(r));
+}
+
+Test(blk_process, discards_and_zeroes)
+{
+	static uint8_t b[4 * 4096], zeroes[4 * 4096];
+	struct stat before, after;
+
+	up(false, usual | 1 << 13 | 1 << 14);
+	cr_assert_eq(m.u.hello.features & (1 << 13 | 1 << 14), 1 << 13 | 1 << 14);
+	memset(ram_at(&ram, DATA), 0x5a, 65536);
+	cr_assert_eq(ask(OUT, 1024, 65536), 0);
+	fstat(image, &before);
+	cr_assert_eq(ask_range(DISCARD, 1024, 8, 0), 0);
+	cr_assert_eq(ask_range(WRITE_ZEROES, 1032, 8, 1), 0);
+	fstat(image, &after);
+	cr_assert_eq(after.st_blocks, before.st_blocks - 16);
+	cr_assert_eq(ask_range(WRITE_ZEROES, 1040, 8, 0), 0);
+	cr_assert_eq(pread(image, b, sizeof(b), 1024 * 512), (ssize_t)sizeof(b));
+	cr_assert_eq(memcmp(b, zeroes, 3 * 4096), 0);
+	cr_assert_eq(b[3 * 4096], 0x5a);
+	cr_assert_eq(ask_range(DISCARD, SECTORS, 8, 0), 1);
+	quit();
+}
+
+Test(blk_process, writes_through_when_the_driver_knows_no_cache)
+{
+	up(false, usual & ~(1ull << 9));
+	memset(ram_at(&ram, DATA), 0x5a, 4096);
+	cr_assert_eq(ask(OUT, 1000, 4096), 0);
+	quit();
+}
+
+/* A file system of 1 MiB for a larger image. */
+static int full_soon(void)
+{
+	int fd;
+
+	cr_assert_eq(unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS), 0);
+	cr_assert_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount("none", "/mnt", "tmpfs", 0, "size=1m"), 0);
+	fd = open("/mnt/image", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert_geq(fd, 0);
+	return fd;
+}
+
+Test(blk_process, a_full_file_system_is_an_error_of_the_disk)
+{
+	int full = 0, got;
+
+	image = full_soon();
+	up(false, usual | 1 << 13 | 1 << 14);
+	for (uint64_t i = 16; i < SECTORS - 512; i += 512) {
+		got = ask(OUT, i, 512 * 512);
+		cr_assert(got == 0 || got == 1);
+		full += got;
+	}
+	cr_assert_geq(full, 8, "3 MiB did not fit");
+	cr_assert_eq(ask(IN, 8, 512), 0, "the disk lives on");
+	cr_assert_str_eq(ram_at(&ram, DATA), "sector 8");
+	cr_assert_not_null(strstr(process_log(&p), "ENOSPC"));
+	cr_assert_eq(ask_range(DISCARD, 512, 1024, 0), 0);
+	cr_assert_eq(ask(OUT, 6000, 4096), 0, "what was given back can be used");
+	quit();
+}
+
+Test(blk_process, a_limit_on_its_files_is_an_error_of_the_disk)
+{
+	const struct rlimit limit = { 4096 * 512, 4096 * 512 };
+
+	plan(false);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	activate(usual | 1 << 14);
+	cr_assert_eq(ask(OUT, 4095, 512), 0);
+	cr_assert_eq(ask(OUT, 4096, 512), 1);
+	cr_assert_eq(ask_range(WRITE_ZEROES, 8000, 8, 0), 1);
+	cr_assert_eq(ask(IN, 4096, 512), 0);
+	quit();
+}
+
+Test(blk_process, an_image_that_is_cut_short_is_an_error_of_the_disk)
+{
+	up(false, usual);
+	cr_assert_eq(ftruncate(image, 100 * 512), 0);
+	cr_assert_eq(ask(IN, 99, 512), 0);
+	cr_assert_eq(ask(IN, 99, 1024), 1);
+	cr_assert_eq(ask(IN, 4000, 512), 1);
+	cr_assert_eq(ask(OUT, 4000, 512), 0, "and grows again where it is written");
+	cr_assert_eq(ask(IN, 4000, 512), 0);
 	quit();
 }
 

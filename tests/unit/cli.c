@@ -123,6 +123,16 @@ Test(options, end_at_the_first_word_that_is_none)
 	cr_assert_null(o.argv, "plan needs no command");
 }
 
+Test(options, words_behind_the_name_of_a_disk)
+{
+	cr_assert_eq(words("--disk a,b --disk c,discard=off,rw --disk d,ro,x,discard=on root"), 0);
+	cr_assert_str_eq(o.disk[0].path, "a,b", "a comma may be part of a name");
+	cr_assert_str_eq(o.disk[1].path, "c");
+	cr_assert(o.disk[1].keep && !o.disk[1].readonly && !o.disk[0].keep);
+	cr_assert_str_eq(o.disk[2].path, "d,ro,x");
+	cr_assert(!o.disk[2].keep && !o.disk[2].readonly);
+}
+
 Test(options, what_is_not_understood_is_refused)
 {
 	static const char *const bad[] = {
@@ -130,7 +140,7 @@ Test(options, what_is_not_understood_is_refused)
 		"-m 16777217 root", "--cpus 0 root", "--cpus 33 root", "--cpus 1.5 root", "-e =x root",
 		"-w tmp root", "--timeout 0 root", "--timeout never root", "--entry flat root",
 		"--name ../x root", "--json=x root", "--console=1 root", "-tt root", "--tty=1 root",
-		"--mem 1G root", "--disk ,ro root",
+		"--mem 1G root", "--disk ,ro root", "--disk d,discard=no root", "--disk d,discard=,ro root",
 		"--disk a --disk b --disk c --disk d --disk e --disk f --disk g root",
 	};
 

@@ -50,7 +50,7 @@ Test(config, every_key_is_read)
 		       "\"cmdline\":\"quiet x=1\",\"entry\":\"flat\",\"memory\":16777216,"
 		       "\"vcpus\":32,\"console\":true,\"cmdline_devices\":true,"
 		       "\"timeout_ms\":1500,\"disks\":[{\"path\":\"/d0\"},"
-		       "{\"path\":\"/d1\",\"readonly\":false,\"serial\":\"S N\"}],"
+		       "{\"path\":\"/d1\",\"readonly\":false,\"serial\":\"S N\",\"discard\":false}],"
 		       "\"vsock\":{\"cid\":4294967294,\"path\":\"/run/x/vsock.sock\"},"
 		       "\"run_dir\":\"/run/x\",\"limits\":{\"memory_overhead\":1,"
 		       "\"cpu_percent\":150,\"pids\":9,\"io_bytes_per_sec\":1048576},"
@@ -62,6 +62,7 @@ Test(config, every_key_is_read)
 	cr_assert(c.entry == VM_ENTRY_FLAT && c.memory == 16u << 20 && c.vcpus == 32);
 	cr_assert(c.console && c.cmdline_devices && c.cgroup_off && c.timeout_ms == 1500);
 	cr_assert(c.ndisks == 2 && c.disk[0].readonly && !c.disk[1].readonly);
+	cr_assert(c.disk[0].discard && !c.disk[1].discard);
 	cr_assert_str_eq(c.disk[0].serial, "");
 	cr_assert_str_eq(c.disk[1].serial, "S N");
 	cr_assert(c.vsock_cid == 4294967294u && config_devices(&c) == 3);
@@ -125,6 +126,7 @@ Test(config, a_wrong_type_names_its_key)
 	refused(WITH("\"vsock\":[]"), "vsock: must be an object");
 	refused(WITH("\"limits\":null"), "limits: must be an object");
 	refused(WITH("\"disks\":[{\"path\":\"/d\",\"readonly\":0}]"), "disks[0].readonly");
+	refused(WITH("\"disks\":[{\"path\":\"/d\",\"discard\":\"on\"}]"), "disks[0].discard");
 }
 
 Test(config, a_value_out_of_range_names_its_key)

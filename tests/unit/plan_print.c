@@ -46,7 +46,7 @@ static const char golden[] =
 	"   160  VMM_VCPU0        made by itself before it seals\n"
 	"\n"
 	"process blk0: immure-blk, uid 2000000001, gid 2000000001\n"
-	"  filters: jail, blk+writable\n"
+	"  filters: jail, blk+writable+discard\n"
 	"  limits: 12 descriptors, 1 tasks, file size image size, no core dump, "
 	"no locked memory\n"
 	"     2  FD_LOG           log, write end\n"

@@ -73,7 +73,8 @@ Test(vmconfig, every_field_of_a_device_has_a_range)
 	REFUSED(c.ndevices = 4);		/* the fourth is none */
 	REFUSED(c.device[0].kind = 99);
 	REFUSED(c.device[0].zero = 1);
-	REFUSED(c.device[0].flags = 2);
+	REFUSED(c.device[0].flags = VM_BLK_READONLY | VM_BLK_DISCARD);
+	REFUSED(c.device[0].flags = 1u << 31);
 	REFUSED(c.device[0].nqueues = 2);
 	REFUSED(c.device[0].guest_cid = 3);
 	REFUSED(c.device[0].serial[20] = 'x');
