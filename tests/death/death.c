@@ -25,7 +25,7 @@ enum {
 	PATIENCE_MS = 30000,	/* the machine may be an emulated one */
 	WARM_UP = 9,
 	SHOWN = 20,		/* failures that are printed */
-	PROGRESS = 250,		/* rounds between two lines that say how far it is */
+	PROGRESS = 250,		/* rounds after which it says how far it is, and measures anew */
 	ROUNDS_MAX = 1000000,
 };
 
@@ -64,25 +64,27 @@ static int by_value(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+static void interrupt(int sig)
+{
+	(void)sig;
+}
+
 /* Waits for all our descendants: we are their reaper when the jailer is gone. */
 static bool reap_all(void)
 {
-	double until = now() + PATIENCE_MS;
+	bool all;
 
-	for (;;) {
-		pid_t pid = waitpid(-1, NULL, WNOHANG | __WALL);
-
-		if (pid < 0 && errno == ECHILD)
-			return true;
-		if (pid == 0 && now() > until)
-			return false;
-		if (pid == 0)
-			sleep_ms(0.05);
-	}
+	alarm(PATIENCE_MS / 1000);
+	while (waitpid(-1, NULL, __WALL) > 0)
+		;
+	all = errno == ECHILD;
+	alarm(0);
+	return all;
 }
 
-/* Milliseconds from start to the sleeping guest, the median of a few. */
-static double warm_up(const struct ground *g)
+/* Milliseconds from start to the sleeping guest, the median of a few: half of the kills are to
+ * come before. */
+static double time_to_run(const struct ground *g)
 {
 	double took[WARM_UP];
 	struct vm vm;
@@ -204,17 +206,20 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = interrupt }, NULL);
 	r.ms = calloc(rounds, sizeof(r.ms[0]));
 	if (r.ms == NULL || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return 2;
 	ground_make(&g, argv[1]);
 	srandom(seed);
-	span = 2 * warm_up(&g);
+	span = 2 * time_to_run(&g);
 	mounts = count_mounts();
 	printf("# seed %u, moments from 0 to %.1f ms after the start\n", seed, span);
 	for (unsigned i = 0; i < rounds; i++) {
-		if (i > 0 && i % PROGRESS == 0)
+		if (i > 0 && i % PROGRESS == 0) {
 			progress(&r, i, rounds);
+			span = 2 * time_to_run(&g);
+		}
 		one_round(&g, &r, WARM_UP + i, span * (double)random() / (double)RAND_MAX);
 	}
 	if (count_mounts() != mounts && r.failed++ < SHOWN)
