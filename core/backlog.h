@@ -12,12 +12,12 @@
  *     BACKLOG_ENTRY	file, inode, name and epoll item of the socket, and our own entry:
  *			measured 2154
  *   BACKLOG_LARGES of them at a time, whose host has been seen reading
- *     BACKLOG_LARGE	a send buffer of 32768 bytes, and the 20736 that one write of at most
- *			half of that takes
+ *     BACKLOG_LARGE	a send buffer of 131072 bytes, which two writes of 64 KiB fill, and
+ *			the 49664 of the largest piece the kernel makes of a write
  *   once
  *     BACKLOG_POOL	the blocks of all fifos (devices/vsock/buffer.h)
  *
- *   2048 * (5888 + 2304) + 32 * (53760 - 5888) + 6 MiB = 23.5 MiB
+ *   2048 * (5888 + 2304) + 32 * (180736 - 5888) + 6 MiB = 27.4 MiB
  *
  * A connection that the guest gives up leaves its socket's bytes with the host's end, until
  * that reads or closes: by then they are BACKLOG_SMALL at most, unless it had been reading. */
@@ -28,11 +28,11 @@
 
 enum {
 	BACKLOG_SNDBUF_SMALL = 2304,	/* SO_SNDBUF: the kernel doubles it */
-	BACKLOG_SNDBUF_LARGE = 16384,
+	BACKLOG_SNDBUF_LARGE = 65536,
 	BACKLOG_PIECE = 704,		/* with the kernel's 320 behind it: 1024 */
 
 	BACKLOG_SMALL = 5888,
-	BACKLOG_LARGE = 53760,
+	BACKLOG_LARGE = 180736,
 	BACKLOG_LARGES = 32,
 	BACKLOG_ENTRY = 2304,
 	BACKLOG_POOL = 6 << 20,

@@ -404,6 +404,13 @@ int vq_chain_writable(const struct vq_chain *c, uint32_t off, uint32_t len, stru
 	return describe(writable(c, off, len), iov, max);
 }
 
+bool vq_chain_piece(const struct vq_chain *c, uint32_t off, uint32_t len, struct iovec *piece)
+{
+	struct cursor p = readable(c, off, len);
+
+	return next_piece(&p, piece);
+}
+
 bool vq_chain_read(const struct vq_chain *c, uint32_t off, void *dst, uint32_t len)
 {
 	struct cursor p = readable(c, off, len);

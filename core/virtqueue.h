@@ -89,7 +89,8 @@ void vq_reset(struct virtqueue *vq);
  * vq->size per call.  (§2.7.14) */
 must_check int vq_pop(struct virtqueue *vq, struct vq_chain *c);
 
-/* Un-takes the chain last popped, which must be @c: the next vq_pop() returns it again. */
+/* Un-takes the chain last popped, which must be @c: the next vq_pop() returns it again.  Several
+ * are given back in reverse order, even when others popped before them were pushed meanwhile. */
 void vq_unpop(struct virtqueue *vq, const struct vq_chain *c);
 
 /* Returns @c to the driver with @written bytes written (clamped to c->write_len).  The entry
@@ -123,6 +124,11 @@ must_check int vq_chain_readable(const struct vq_chain *c, uint32_t off, uint32_
 				 struct iovec *iov, int max);
 must_check int vq_chain_writable(const struct vq_chain *c, uint32_t off, uint32_t len,
 				 struct iovec *iov, int max);
+
+/* The first contiguous piece, of at most @len > 0 bytes, at offset @off of the readable part of
+ * @c.  False when the part ends there. */
+must_check bool vq_chain_piece(const struct vq_chain *c, uint32_t off, uint32_t len,
+			       struct iovec *piece);
 
 /* A short name of @err for the log. */
 const char *vq_err_name(enum vq_err err);

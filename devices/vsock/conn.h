@@ -109,6 +109,7 @@ struct conn {
 	bool hup;			/* both directions of the descriptor are over */
 	bool eof;			/* nothing more comes from the host */
 	bool broken;			/* nothing more goes to the host */
+	bool greedy;			/* the last read filled a whole buffer */
 	bool armed;			/* waiting for room in the descriptor */
 	bool asked;			/* CREDIT_REQUEST sent since credit was last there */
 	bool large;			/* has one of the BACKLOG_LARGES send buffers */

@@ -8,8 +8,9 @@
  * Readiness is edge-triggered: an event sets a flag, EAGAIN clears it.  A descriptor that the
  * guest has no credit for is then simply not read, and costs nothing while it waits.
  *
- * Each call has its flags fixed, because the policy pins them: MSG_DONTWAIT, so that no
- * descriptor can make us wait whatever its file status flags are, and MSG_NOSIGNAL. */
+ * Each call that has flags has them fixed, because the policy pins them: MSG_DONTWAIT, so that no
+ * descriptor can make us wait whatever its file status flags are, and MSG_NOSIGNAL.  readv() has
+ * none: it relies on accept4() and the supervisor, who make every connection non-blocking. */
 #include "devices/vsock/host.h"
 
 #include "core/backlog.h"
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static bool would_block(int err)
@@ -161,18 +163,30 @@ uint32_t host_send(struct conn *c, const void *data, uint32_t len)
 	return 0;
 }
 
-uint32_t host_recv(struct conn *c, void *data, uint32_t len)
+/* What a read that returned @n says about the socket; returns the bytes. */
+static uint32_t received(struct conn *c, ssize_t n)
 {
-	ssize_t n = recvfrom(c->fd, data, len, MSG_DONTWAIT, NULL, NULL);
-
 	if (n > 0)
 		return (uint32_t)n;
 	if (n < 0 && errno == EINTR)
 		return 0;
 	c->readable = false;
-	if (n == 0 || !would_block(errno))
+	if (n == 0 || !would_block(errno)) {
 		c->eof = true;
+		/* Its events came before: there is nobody to write to, either. */
+		c->broken |= c->hup;
+	}
 	return 0;
+}
+
+uint32_t host_recv(struct conn *c, void *data, uint32_t len)
+{
+	return received(c, recvfrom(c->fd, data, len, MSG_DONTWAIT, NULL, NULL));
+}
+
+uint32_t host_recv_pieces(struct conn *c, const struct iovec *iov, int n)
+{
+	return received(c, readv(c->fd, iov, n));
 }
 
 void host_end_write(const struct conn *c)

@@ -66,8 +66,11 @@ uint32_t host_piece(const struct conn *c);
 must_check uint32_t host_send(struct conn *c, const void *data, uint32_t len);
 
 /* Reads up to @len bytes (> 0) to @data; returns how many.  0: c->readable is false, and
- * c->eof true if it stays so. */
+ * c->eof true if it stays so; c->broken too, if the other end is closed. */
 must_check uint32_t host_recv(struct conn *c, void *data, uint32_t len);
+
+/* The same into the @n pieces of @iov, which hold more than 0 bytes together. */
+must_check uint32_t host_recv_pieces(struct conn *c, const struct iovec *iov, int n);
 
 /* Ends one direction: the peer reads an end of file, or its writes fail. */
 void host_end_write(const struct conn *c);

@@ -6,6 +6,10 @@
  * belong to no connection take every second turn.  Data is read from the socket into the
  * guest's buffer directly, never more than the guest has promised room for.
  *
+ * A socket whose last read filled a buffer will probably fill several: its next turn is a burst, one
+ * read into many buffers, and as many packets as it fills.  Those in line share what one turn may
+ * take, so that a flood makes nobody wait longer for it.
+ *
  * When the driver has no buffer left the line just stands: nothing is queued anywhere but in
  * the sockets, and the sockets' senders wait. */
 #include "devices/vsock/vsock.h"
@@ -21,8 +25,8 @@ struct answer {
 	uint32_t buf_alloc, fwd_cnt;
 };
 
-/* Returns the bytes of the packet, or 0. */
-static uint32_t put(struct vsock *v, const struct answer *a)
+/* Writes the header into @to.  Returns the bytes of the packet, or 0. */
+static uint32_t put(struct vsock *v, const struct vq_chain *to, const struct answer *a)
 {
 	struct vsock_hdr h = {
 		.src_cid = to_le64(VSOCK_CID_HOST), .dst_cid = to_le64(v->cid),
@@ -32,7 +36,7 @@ static uint32_t put(struct vsock *v, const struct answer *a)
 		.buf_alloc = to_le32(a->buf_alloc), .fwd_cnt = to_le32(a->fwd_cnt),
 	};
 
-	return vq_chain_write(&v->chain, 0, &h, sizeof(h)) ? VSOCK_HDR + a->len : 0;
+	return vq_chain_write(to, 0, &h, sizeof(h)) ? VSOCK_HDR + a->len : 0;
 }
 
 static uint32_t put_stray(struct vsock *v)
@@ -41,8 +45,9 @@ static uint32_t put_stray(struct vsock *v)
 
 	v->stray_first = (v->stray_first + 1) % VSOCK_STRAYS;
 	v->strays--;
-	return put(v, &(struct answer){ .guest_port = s.guest_port, .host_port = s.host_port,
-					.op = VSOCK_OP_RST, .type = s.type });
+	return put(v, &v->chain,
+		   &(struct answer){ .guest_port = s.guest_port, .host_port = s.host_port,
+				     .op = VSOCK_OP_RST, .type = s.type });
 }
 
 /* Reads what the socket has behind the header of the buffer in hand; returns the bytes. */
@@ -64,6 +69,8 @@ static uint32_t read_data(struct vsock *v, struct conn *c)
 			return 0;
 	}
 	credit_sent(&c->credit, n);
+	if (n > 0)
+		c->greedy = n == room;
 	return n;
 }
 
@@ -82,8 +89,6 @@ static enum vsock_op choose(struct vsock *v, struct conn *c, uint32_t *len)
 	if (*len > 0)
 		return VSOCK_OP_RW;
 	/* It may have been the end that was read. */
-	if (c->eof && c->hup)
-		c->broken = true;
 	if (vsock_news(c) != 0)
 		return VSOCK_OP_SHUTDOWN;
 	if ((c->owed & OWE_CREDIT) != 0)
@@ -126,15 +131,20 @@ static void said(struct vsock *v, struct conn *c, enum vsock_op op, uint32_t fla
 	}
 }
 
-/* One packet of @c into v->chain; returns its bytes, 0 when there was nothing to say.  May
- * give @c back. */
-static uint32_t put_packet(struct vsock *v, struct conn *c)
+static struct answer answer_of(const struct conn *c)
 {
-	struct answer a = {
+	return (struct answer){
 		.guest_port = c->guest_port, .host_port = c->host_port,
 		.type = VSOCK_TYPE_STREAM,
 		.buf_alloc = c->credit.window, .fwd_cnt = c->credit.fwd_cnt,
 	};
+}
+
+/* One packet of @c into v->chain; returns its bytes, 0 when there was nothing to say.  May
+ * give @c back. */
+static uint32_t put_packet(struct vsock *v, struct conn *c)
+{
+	struct answer a = answer_of(c);
 	uint32_t written = 0;
 
 	/* To the end of the line, if vsock_settle() finds that it has more. */
@@ -143,11 +153,90 @@ static uint32_t put_packet(struct vsock *v, struct conn *c)
 	if (a.op == VSOCK_OP_SHUTDOWN)
 		a.flags = vsock_news(c);
 	if (a.op != VSOCK_OP_INVALID) {
-		written = put(v, &a);
+		written = put(v, &v->chain, &a);
 		said(v, c, a.op, a.flags);
 	}
 	vsock_settle(v, c);
 	return written;
+}
+
+/* ---- bursts ---- */
+
+/* Has @c more than one packet of data to say, and nothing before it? */
+static bool wants_burst(const struct vsock *v, const struct conn *c)
+{
+	return v->strays == 0 && c->greedy && vsock_has_data(c) && vsock_news(c) == 0 &&
+	       (c->owed & (OWE_RST | OWE_REQUEST | OWE_RESPONSE)) == 0 &&
+	       v->table.list[LIST_RUN].count <= VSOCK_BURST / 2;
+}
+
+/* Takes up to @most buffers that are whole behind their header, for up to @credit bytes.
+ * Returns their number, the rooms in @iov, or -1: the queue is broken. */
+static int take_buffers(struct vsock *v, struct iovec *iov, uint32_t most, uint32_t credit)
+{
+	uint32_t n = 0, room;
+
+	for (; n < most && credit > 0; n++, credit -= room) {
+		struct vq_chain *b = &v->burst[n];
+		int got = vq_pop(&v->queue[VSOCK_RX], b);
+
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		room = b->write_len > VSOCK_HDR ? b->write_len - VSOCK_HDR : 0;
+		room = (uint32_t)min_u64(min_u64(room, credit), VSOCK_BOUNCE);
+		if (room == 0 || vq_chain_writable(b, VSOCK_HDR, room, &iov[n], 1) != 1) {
+			vq_unpop(&v->queue[VSOCK_RX], b);
+			break;
+		}
+	}
+	return (int)n;
+}
+
+/* Makes packets of the @got bytes that were read into the @n buffers of @iov, and gives back
+ * those that were not needed.  Returns the packets, or -1: the queue is broken. */
+static int put_burst(struct vsock *v, struct conn *c, const struct iovec *iov, int n,
+		     uint32_t got)
+{
+	struct virtqueue *vq = &v->queue[VSOCK_RX];
+	struct answer a = answer_of(c);
+	int used = 0;
+
+	a.op = VSOCK_OP_RW;
+	for (; used < n && got > 0; used++, got -= a.len) {
+		a.len = (uint32_t)min_u64(got, iov[used].iov_len);
+		if (!vq_push(vq, &v->burst[used], put(v, &v->burst[used], &a)))
+			return -1;
+	}
+	while (n > used)
+		vq_unpop(vq, &v->burst[--n]);
+	return used;
+}
+
+/* One turn of @c, which wants a burst, of at most @most packets.  Returns the packets; 0: there is
+ * nothing to read, or no such buffer; -1: the queue is broken.  May give @c back. */
+static int burst(struct vsock *v, struct conn *c, uint32_t most)
+{
+	uint32_t share = VSOCK_BURST / v->table.list[LIST_RUN].count;
+	struct iovec iov[VSOCK_BURST];
+	uint32_t got;
+	int n = take_buffers(v, iov, (uint32_t)min_u64(share, most),
+			     credit_available(&c->credit));
+
+	if (n <= 0)
+		return n;
+	got = host_recv_pieces(c, iov, n);
+	credit_sent(&c->credit, got);
+	if (got > 0)
+		c->greedy = got >= iov[0].iov_len;
+	n = put_burst(v, c, iov, n, got);
+	if (n > 0) {
+		said(v, c, VSOCK_OP_RW, 0);
+		conn_list_remove(&v->table, LIST_RUN, c);
+		vsock_settle(v, c);
+	}
+	return n;
 }
 
 static bool nothing_to_say(const struct vsock *v)
@@ -175,10 +264,18 @@ enum batch vsock_rx(struct vsock *v)
 		vq_disable_kick(vq);
 	v->starved = false;
 	for (int i = 0; i < VSOCK_BATCH && !nothing_to_say(v); i++) {
-		int n = vq_pop(vq, &v->chain);
-		bool small = v->chain.write_len <= VSOCK_HDR;
+		struct conn *c = conn_list_first(&v->table, LIST_RUN);
+		int n = c != NULL && wants_burst(v, c) ? burst(v, c, (uint32_t)(VSOCK_BATCH - i))
+						: 0;
 		uint32_t written;
+		bool small;
 
+		if (n > 0) {
+			i += n - 1;
+			continue;
+		}
+		if (n == 0)
+			n = vq_pop(vq, &v->chain);
 		if (n < 0)
 			return BATCH_BROKEN;
 		if (n == 0) {
@@ -188,6 +285,7 @@ enum batch vsock_rx(struct vsock *v)
 			return BATCH_EMPTY;
 		}
 		/* It must hold a header and a byte; one that cannot goes back as it came. */
+		small = v->chain.write_len <= VSOCK_HDR;
 		if (small)
 			log_limited(&limit, "vsock: rx buffer of %u bytes",
 				    v->chain.write_len);

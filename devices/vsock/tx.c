@@ -24,23 +24,34 @@ struct packet {
 	uint16_t type, op;
 };
 
+/* Finds bytes [@at, @at + *@len) of the payload in one piece, or fewer of them.  From guest memory
+ * where that is worth a system call of its own, else gathered. */
+static const void *in_one_piece(struct vsock *v, uint32_t at, uint32_t *len)
+{
+	struct iovec piece;
+
+	if (!vq_chain_piece(&v->chain, VSOCK_HDR + at, *len, &piece))
+		return NULL;
+	if (piece.iov_len == *len || piece.iov_len >= VSOCK_PIECE) {
+		*len = (uint32_t)piece.iov_len;
+		return piece.iov_base;
+	}
+	*len = (uint32_t)min_u64(*len, VSOCK_BOUNCE);
+	return vq_chain_read(&v->chain, VSOCK_HDR + at, v->bounce, *len) ? v->bounce : NULL;
+}
+
 /* Sends bytes [0, @len) of the payload until the socket has enough; returns what it took. */
 static uint32_t send_now(struct vsock *v, struct conn *c, uint32_t len)
 {
 	uint32_t done = 0, part, sent;
 
 	while (done < len) {
-		struct iovec iov;
-		const void *data = v->bounce;
+		const void *data;
 
 		part = (uint32_t)min_u64(len - done, host_piece(c));
-		if (vq_chain_readable(&v->chain, VSOCK_HDR + done, part, &iov, 1) == 1) {
-			data = iov.iov_base;
-		} else {
-			part = (uint32_t)min_u64(part, VSOCK_BOUNCE);
-			if (!vq_chain_read(&v->chain, VSOCK_HDR + done, v->bounce, part))
-				break;
-		}
+		data = in_one_piece(v, done, &part);
+		if (data == NULL)
+			break;
 		sent = host_send(c, data, part);
 		done += sent;
 		if (sent < part)

@@ -19,8 +19,10 @@
 
 enum {
 	VSOCK_BATCH = 128,		/* packets each way, or clients, in one turn */
+	VSOCK_BURST = 16,		/* packets that one read may fill */
 	VSOCK_STRAYS = 256,		/* RSTs owed to no connection; more are dropped */
 	VSOCK_BOUNCE = 64 << 10,
+	VSOCK_PIECE = 16 << 10,		/* costs as much to copy as to send by itself */
 	VSOCK_LINES_MAX = PLAN_VSOCK_CONNS / 2,	/* clients that have not said CONNECT */
 	VSOCK_DRAINS_MAX = 256,		/* connections on LIST_DRAIN */
 
@@ -49,6 +51,7 @@ struct vsock {
 	struct host host;
 	struct virtqueue queue[VSOCK_QUEUES];
 	struct vq_chain chain;		/* the one in hand */
+	struct vq_chain burst[VSOCK_BURST];	/* those that one read fills */
 	struct stray stray[VSOCK_STRAYS];
 	uint8_t bounce[VSOCK_BOUNCE];	/* payloads that lie in several pieces */
 	struct conn_table table;

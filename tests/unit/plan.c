@@ -167,7 +167,7 @@ Test(plan, the_memory_limit_is_what_a_vm_needs)
 	cr_assert_eq(without, (128ull << 20) + 4096 + (7u << 20) + 4 * (160u << 10) + (1u << 20));
 	plan_for("{" VM ",\"vcpus\":4,\"vsock\":{\"cid\":3,\"path\":\"/r/v\"}}", 0);
 	cr_assert_eq(p.cgroup.memory_max, without + BACKLOG_BYTES);
-	cr_assert_leq(BACKLOG_BYTES, 24 << 20);
+	cr_assert_leq(BACKLOG_BYTES, 28 << 20);
 	cr_assert_eq(p.proc[1].limits.nofile, VSOCK_CONN0 + PLAN_VSOCK_CONNS + 1);
 }
 

@@ -328,6 +328,35 @@ Test(virtqueue, an_unpopped_chain_comes_again)
 	cr_assert_eq(vq_pop(&vq, &chain), 0);
 }
 
+/* Eight taken, the first three returned, the others given back: they come again, in order. */
+Test(virtqueue, several_unpopped_chains_come_again_in_order)
+{
+	static struct vq_chain many[8];
+	uint16_t head, heads[8];
+	uint32_t len;
+
+	setup(8, plain);
+	for (int i = 0; i < 8; i++)
+		heads[i] = driver_add(&drv, &(struct buf){ DATA + 64u * (unsigned)i, 8, true }, 1);
+	for (int i = 0; i < 8; i++)
+		cr_assert_eq(vq_pop(&vq, &many[i]), 1);
+	for (int i = 0; i < 3; i++)
+		cr_assert(vq_push(&vq, &many[i], 8));
+	for (int i = 8; i > 3; i--)
+		vq_unpop(&vq, &many[i - 1]);
+	cr_assert_eq(vq.inflight_count, 0);
+	for (int i = 3; i < 8; i++) {
+		cr_assert_eq(vq_pop(&vq, &chain), 1);
+		cr_assert_eq(chain.head, heads[i]);
+		cr_assert(vq_push(&vq, &chain, 8));
+	}
+	cr_assert_eq(vq_pop(&vq, &chain), 0);
+	for (int i = 0; i < 8; i++) {
+		cr_assert(driver_used(&drv, &head, &len));
+		cr_assert_eq(head, heads[i]);
+	}
+}
+
 Test(virtqueue, used_length_is_clamped_to_the_writable_part)
 {
 	uint16_t head;

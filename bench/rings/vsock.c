@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vsock.c: what moving a stream through the sealed immure-vsock costs it, beside a process that
+ * moves the same bytes through the same kind of socket and does nothing else.
+ *
+ * No guest runs: this program is the driver, in shared memory, and the program on the host.
+ * Compared is processor time of the one process (or thread) that is measured, not of those at
+ * its ends, in rounds that take turns; the least of all rounds counts.  System calls are
+ * counted in a round of their own.
+ *
+ *	build/bench/ring-vsock [ROUNDS [WAY]]	one line of JSON for each measure */
+#include "tests/unit/vsock_rig.h"
+
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+enum {
+	TOTAL = 32 << 20,		/* bytes a round */
+	GUEST_BUFFER = 256 << 10,	/* what Linux gives a socket */
+	GPORT = 52,
+	LINUX_RXLEN = 3776,		/* SKB_WITH_OVERHEAD(4096): header and payload */
+};
+
+struct way {
+	const char *name;
+	bool to_host;
+	uint32_t size;			/* of each write, and of each read */
+};
+
+static const struct way ways[] = {
+	{ "guest to host, 4 KiB", true, 4 << 10 },
+	{ "guest to host, 64 KiB", true, 64 << 10 },
+	{ "host to guest, 4 KiB", false, 4 << 10 },
+	{ "host to guest, 64 KiB", false, 64 << 10 },
+};
+
+/* The far end: reads or writes TOTAL bytes, blocking. */
+struct end {
+	int fd;
+	bool reads;
+	uint32_t size;
+	uint64_t ns;			/* processor time it took */
+	pthread_t thread;
+};
+
+static struct {
+	uint32_t hport;
+	uint32_t sent, peer_fwd, peer_buf;	/* guest → device */
+	uint32_t got, told;			/* device → guest */
+	uint64_t interrupts, kicks;
+} guest;
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Processor time of the device so far. */
+static uint64_t device_ns(void)
+{
+	unsigned long long ns = 0;
+	char path[40];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", p.pid);
+	f = fopen(path, "re");
+	cr_assert(f != NULL && fscanf(f, "%llu", &ns) == 1);
+	fclose(f);
+	return ns;
+}
+
+static void *run_end(void *arg)
+{
+	static __thread char buf[64 << 10];
+	struct end *e = arg;
+	uint64_t start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	for (uint64_t done = 0; done < TOTAL;) {
+		ssize_t n = e->reads ? recv(e->fd, buf, e->size, 0)
+				     : send(e->fd, buf, e->size, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			break;
+		done += (uint64_t)n;
+	}
+	e->ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - start;
+	return NULL;
+}
+
+static void start_end(struct end *e)
+{
+	cr_assert_eq(pthread_create(&e->thread, NULL, run_end, e), 0);
+}
+
+/* ---- the guest ---- */
+
+static void guest_kick(void)
+{
+	for (int q = 0; q < 2; q++)
+		if (driver_must_kick(q == 0 ? &rx : &tx)) {
+			process_kick(&p, q);
+			guest.kicks++;
+		}
+}
+
+static void guest_hears_all(void)
+{
+	struct say s;
+
+	while (next_packet(&s, false)) {
+		guest.peer_fwd = le32(s.h.fwd_cnt);
+		guest.peer_buf = le32(s.h.buf_alloc);
+		guest.got += s.size;
+	}
+}
+
+static void guest_says(uint16_t what, uint32_t size)
+{
+	struct say s = said_by(what, GPORT, guest.hport);
+
+	s.h.buf_alloc = to_le32(GUEST_BUFFER);
+	s.h.fwd_cnt = to_le32(guest.got);
+	s.h.len = to_le32(size);
+	s.size = size;
+	s.data = ram_at(&ram, TX_AT);	/* whatever lies there */
+	guest.told = guest.got;
+	guest.sent += size;
+	queue_packet(&s);
+}
+
+/* As much as credit and ring allow.  False: nothing. */
+static bool guest_sends(uint32_t size)
+{
+	uint32_t credit = guest.peer_buf - (guest.sent - guest.peer_fwd), n;
+	bool some = false;
+
+	for (; credit > 0 && tx.nfree >= 2 && guest.sent < TOTAL; credit -= n, some = true) {
+		n = credit < size ? credit : size;
+		n = n < TOTAL - guest.sent ? n : TOTAL - guest.sent;
+		guest_says(VSOCK_OP_RW, n);
+	}
+	return some;
+}
+
+/* Asks for an interrupt and sleeps, unless something came in between. */
+static void guest_sleeps(void)
+{
+	driver_used_event(&rx, rx.last_used);
+	driver_used_event(&tx, tx.last_used);
+	if (__atomic_load_n(driver_word(&rx, rx.used + 2), __ATOMIC_ACQUIRE) != rx.last_used ||
+	    __atomic_load_n(driver_word(&tx, tx.used + 2), __ATOMIC_ACQUIRE) != tx.last_used)
+		return;
+	process_interrupted(&p);
+	guest.interrupts++;
+}
+
+static void guest_round(const struct way *w)
+{
+	guest.sent = guest.got = guest.told = guest.peer_fwd = 0;
+	guest.interrupts = guest.kicks = 0;
+	for (;;) {
+		bool some;
+
+		reap();
+		guest_hears_all();
+		if (w->to_host ? guest.peer_fwd == TOTAL : guest.got == TOTAL)
+			return;
+		if (w->to_host) {
+			some = guest_sends(w->size);
+			if (!some && guest.sent == TOTAL && tx.nfree >= 2) {
+				guest_says(VSOCK_OP_CREDIT_REQUEST, 0);
+				usleep(100);
+			}
+		} else {
+			/* virtio_transport_stream_do_dequeue(): when 64 KiB are missing. */
+			some = GUEST_BUFFER - (guest.got - guest.told) < GUEST_BUFFER - (64 << 10);
+			if (some)
+				guest_says(VSOCK_OP_CREDIT_UPDATE, 0);
+		}
+		guest_kick();
+		if (!some)
+			guest_sleeps();
+	}
+}
+
+/* ---- system calls ---- */
+
+static int counter(pid_t pid)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr) };
+	FILE *f = fopen("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id", "re");
+	unsigned long long id;
+
+	if (f == NULL)
+		f = fopen("/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id", "re");
+	if (f == NULL || fscanf(f, "%llu", &id) != 1)
+		return -1;
+	fclose(f);
+	attr.config = id;
+	return (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/* ---- the rounds ---- */
+
+struct result {
+	uint64_t ns, floor_ns;		/* least of all rounds */
+	double calls, floor_calls;	/* a MiB; < 0: not counted */
+	double interrupts, kicks;	/* a MiB */
+};
+
+static uint64_t device_round(const struct way *w, struct result *r, bool count)
+{
+	struct end e = { .reads = w->to_host, .size = w->size };
+	int fd = count ? counter(p.pid) : -1;
+	uint64_t before, calls, ns;
+
+	e.fd = host_opens(GPORT, &guest.hport);
+	cr_assert_eq(fcntl(e.fd, F_SETFL, 0), 0);
+	guest.peer_buf = window;
+	before = device_ns();
+	start_end(&e);
+	guest_round(w);
+	pthread_join(e.thread, NULL);
+	ns = device_ns() - before;
+	r->calls = fd >= 0 && read(fd, &calls, 8) == 8 ? (double)calls : r->calls;
+	r->interrupts = (double)guest.interrupts;
+	r->kicks = (double)guest.kicks;
+	close(fd);
+	op(VSOCK_OP_RST, GPORT, guest.hport);
+	cr_assert(ends(e.fd));
+	close(e.fd);
+	return ns;
+}
+
+static uint64_t floor_round(const struct way *w)
+{
+	struct end a = { .reads = !w->to_host, .size = w->size };
+	struct end b = { .reads = w->to_host, .size = w->size };
+	int pair[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	a.fd = pair[0];
+	b.fd = pair[1];
+	start_end(&a);
+	start_end(&b);
+	pthread_join(a.thread, NULL);
+	pthread_join(b.thread, NULL);
+	close(pair[0]);
+	close(pair[1]);
+	return a.ns;
+}
+
+static void measure(const struct way *w, int rounds)
+{
+	struct result r = { UINT64_MAX, UINT64_MAX, -1, -1, 0, 0 };
+	double mib = TOTAL >> 20;
+
+	for (int i = 0; i < rounds; i++) {
+		uint64_t ns = device_round(w, &r, false), floor = floor_round(w);
+
+		r.ns = ns < r.ns ? ns : r.ns;
+		r.floor_ns = floor < r.floor_ns ? floor : r.floor_ns;
+	}
+	device_round(w, &r, true);
+	printf("{\"bench\":\"B8\",\"ring\":\"vsock\",\"way\":\"%s\",\"us_per_mib\":%.1f,"
+	       "\"floor_us_per_mib\":%.1f,\"ratio\":%.2f,\"calls_per_mib\":%.1f,"
+	       "\"interrupts_per_mib\":%.1f,\"kicks_per_mib\":%.1f}\n",
+	       w->name, (double)r.ns / 1000 / mib, (double)r.floor_ns / 1000 / mib,
+	       (double)r.ns / (double)r.floor_ns, r.calls / mib, r.interrupts / mib,
+	       r.kicks / mib);
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 10;
+
+	rx_len = LINUX_RXLEN;
+	up();
+	for (size_t i = 0; i < array_len(ways); i++)
+		if (argc < 3 || strstr(ways[i].name, argv[2]) != NULL)
+			measure(&ways[i], rounds);
+	quit();
+	return 0;
+}
