@@ -7,6 +7,7 @@
  * below is reached through its descriptor. */
 #include "cli/run_dir.h"
 #include "cli/say.h"
+#include "core/pages.h"
 #include "jailer/cgroup.h"
 
 #include <dirent.h>
@@ -81,7 +82,7 @@ static int open_parent(const char *path)
 	return fd;
 }
 
-/* Removes the sockets in @dir. */
+/* Removes the sockets and the counters in @dir. */
 static void empty(int dir)
 {
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -91,7 +92,8 @@ static void empty(int dir)
 	if (!d)
 		return;
 	while ((e = readdir(d)))
-		if (strncmp(e->d_name, SOCKET, strlen(SOCKET)) == 0)
+		if (strncmp(e->d_name, SOCKET, strlen(SOCKET)) == 0 ||
+		    strcmp(e->d_name, PAGES_NAME) == 0)
 			unlinkat(dir, e->d_name, 0);
 	closedir(d);
 }

@@ -15,8 +15,8 @@ static const char leak[] = "it holds something that nobody gave it on purpose";
 
 /* KIND_LOG_ONLY: closed before the process seals itself. */
 static const unsigned object_kinds[PLAN_OBJECTS] = {
-	[OBJ_CONFIG] = KIND_LOG_ONLY, [OBJ_MEM] = KIND_LOG_ONLY, [OBJ_KVM] = KIND_LOG_ONLY,
-	[OBJ_KERNEL] = KIND_LOG_ONLY, [OBJ_INITRD] = KIND_LOG_ONLY,
+	[OBJ_PAGES] = KIND_LOG_ONLY, [OBJ_CONFIG] = KIND_LOG_ONLY, [OBJ_MEM] = KIND_LOG_ONLY,
+	[OBJ_KVM] = KIND_LOG_ONLY, [OBJ_KERNEL] = KIND_LOG_ONLY, [OBJ_INITRD] = KIND_LOG_ONLY,
 	[OBJ_LOG_WRITE] = KIND_PIPE, [OBJ_LOG_READ] = KIND_PIPE,
 	[OBJ_CTL_VMM] = KIND_SOCKET, [OBJ_CTL_SUPERVISOR] = KIND_SOCKET,
 	[OBJ_CONSOLE_WRITE] = KIND_PIPE, [OBJ_CONSOLE_READ] = KIND_PIPE,

@@ -4,7 +4,7 @@
  * The jailer places them before it executes a program, the program closes everything that is
  * not in its plan as its first act, and the seccomp policies name them: a policy line says
  * "fd == BLK_DISK" and the policy compiler takes the number from here.  Descriptors 0 and 1 do
- * not exist in a jailed process; 2 is the log, so that a library's last words reach it too. */
+ * not exist in a sealed process; 2 is the log, so that a library's last words reach it too. */
 #ifndef IMMURE_CORE_FDPLAN_H
 #define IMMURE_CORE_FDPLAN_H
 
@@ -15,8 +15,9 @@ enum {
 	PLAN_VSOCK_CONNS = 2048,/* connections of the vsock device, both directions together */
 };
 
-/* Common to all.  CONFIG and MEM are closed before the process seals itself. */
+/* Common to all.  PAGES, CONFIG and MEM are closed before the process seals itself. */
 #define COMMON_FDS(X)                                                                   \
+	X(FD_PAGES, 1)		/* counters and limits; closed after mapping; may be absent */ \
 	X(FD_LOG, 2)		/* pipe to the supervisor, non-blocking */                  \
 	X(FD_CONFIG, 3)		/* sealed memfd: struct vm_config; closed after reading */  \
 	X(FD_MEM, 4)		/* guest memory memfd; closed after mapping */
@@ -90,7 +91,7 @@ enum fdplan {
 };
 #undef FDPLAN_ENUM
 
-/* Closes every descriptor from @first on, and 0 and 1, and ignores SIGPIPE, so that a peer that
+/* Closes every descriptor from @first on, and 0, and ignores SIGPIPE, so that a peer that
  * died is an error (EPIPE) and not our death: the first act of every jailed program.  Returns 0
  * or -errno. */
 int fdplan_claim(int first);

@@ -32,7 +32,7 @@ static bool blk_flags_valid(uint32_t flags)
 static bool blk_valid(const struct vm_device *d)
 {
 	return d->nqueues == 1 && blk_flags_valid(d->flags) &&
-	       d->guest_cid == 0 &&
+	       d->guest_cid == 0 && all_zero(&d->limit[1], sizeof(d->limit[1])) &&
 	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
 }
 
@@ -50,7 +50,7 @@ static bool vsock_valid(const struct vm_device *d)
 
 static bool device_valid(const struct vm_device *d)
 {
-	if (d->zero != 0)
+	if (d->zero != 0 || !limit_values_ok(&d->limit[0]) || !limit_values_ok(&d->limit[1]))
 		return false;
 	switch ((enum vm_device_kind)d->kind) {
 	case VM_DEVICE_BLK: return blk_valid(d);
@@ -76,7 +76,7 @@ bool vmconfig_valid(const struct vm_config *c)
 {
 	if (c->magic != VMCONFIG_MAGIC || c->zero != 0)
 		return false;
-	if ((c->flags & ~(uint32_t)(VM_CONSOLE | VM_CMDLINE_DEVICES)) != 0)
+	if ((c->flags & ~(uint32_t)(VM_CONSOLE | VM_CMDLINE_DEVICES | VM_PAGES)) != 0)
 		return false;
 	if (c->ram < GUESTMEM_MIN || c->ram > GUESTMEM_MAX || c->ram % GUESTMEM_PAGE != 0)
 		return false;

@@ -9,6 +9,7 @@
 
 #include "core/base.h"
 #include "core/fdplan.h"
+#include "core/limits.h"
 
 enum {
 	VMCONFIG_MAGIC = 0x496d6d31,	/* "Imm1" */
@@ -29,6 +30,7 @@ struct vm_device {
 	uint32_t zero;
 	uint64_t guest_cid;	/* vsock: 3..2^32-2 */
 	char serial[24];	/* blk: what GET_ID returns, NUL padded (virtio 1.3 §5.2.6: 20 bytes) */
+	struct limit_values limit[LIMITS_DIRECTIONS];	/* at the start; blk: the first */
 };
 
 enum vm_boot_entry { VM_ENTRY_AUTO, VM_ENTRY_PVH, VM_ENTRY_LINUX64, VM_ENTRY_FLAT };
@@ -36,6 +38,7 @@ enum vm_boot_entry { VM_ENTRY_AUTO, VM_ENTRY_PVH, VM_ENTRY_LINUX64, VM_ENTRY_FLA
 enum vm_flags {
 	VM_CONSOLE = 1u << 0,		/* 16550 at 0x3f8, transmit only, to VMM_CONSOLE */
 	VM_CMDLINE_DEVICES = 1u << 1,	/* devices on the command line instead of in ACPI */
+	VM_PAGES = 1u << 2,		/* FD_PAGES is there: core/pages.h */
 };
 
 struct vm_config {
@@ -54,8 +57,8 @@ struct vm_config {
 	char cmdline[VMCONFIG_CMDLINE];
 };
 
-_Static_assert(sizeof(struct vm_device) == 48, "shared layout");
-_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 48 + 96, "shared layout");
+_Static_assert(sizeof(struct vm_device) == 144, "shared layout");
+_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 144 + 96, "shared layout");
 
 /* Reads the struct from FD_CONFIG, checks every field (vmconfig_valid) and closes it.  Returns
  * 0 or -errno (-EINVAL: not a valid configuration). */

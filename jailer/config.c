@@ -25,6 +25,7 @@ enum kind {
 	BOOL,		/* bool */
 	WORD,		/* uint32_t, index in words[] */
 	FLAG,		/* bool, true for the second of words[] */
+	LIMITER,	/* struct limit_values */
 	OBJECT,		/* read by the caller */
 	ARRAY,		/* read by the caller */
 };
@@ -71,11 +72,20 @@ static const struct field disk_fields[] = {
 	{ "readonly", BOOL, false, AT(config_disk, readonly) },
 	{ "discard", BOOL, false, AT(config_disk, discard) },
 	{ "serial", TEXT, false, AT(config_disk, serial), 0, 20 },
+	{ "rate_limiter", LIMITER, false, AT(config_disk, limit) },
 };
 
 static const struct field vsock_fields[] = {
 	{ "cid", U64, true, AT(config, vsock_cid), 3, UINT32_MAX - 1 },
 	{ "path", PATH, true, AT(config, vsock_path), 2, PATH_MAX - 1 },
+	{ "tx_rate_limiter", LIMITER, false, AT(config, vsock_limit[LIMITS_OUT]) },
+	{ "rx_rate_limiter", LIMITER, false, AT(config, vsock_limit[LIMITS_IN]) },
+};
+
+static const struct field bucket_fields[] = {
+	{ "size", U64, true, AT(bucket_limit, size), 0, BUCKET_TOKENS_MAX },
+	{ "one_time_burst", U64, false, AT(bucket_limit, burst), 0, BUCKET_TOKENS_MAX },
+	{ "refill_time", U64, true, AT(bucket_limit, refill_ms), 0, BUCKET_REFILL_MS_MAX },
 };
 
 static const struct field limit_fields[] = {
@@ -85,9 +95,9 @@ static const struct field limit_fields[] = {
 	{ "io_bytes_per_sec", U64, false, AT(config_limits, io_bytes_per_sec), 0, NUMBER_MAX },
 };
 
-/* Where in the text we are, for messages: "disks[1]" or "". */
+/* Where in the text we are, for messages: "disks[1].rate_limiter.ops", or "". */
 struct place {
-	char prefix[24];
+	char prefix[48];
 	struct failure *f;
 };
 
@@ -175,6 +185,71 @@ static int read_word(const struct place *p, const struct field *fd, const json_t
 	return bad(p, fd->key, must);
 }
 
+static const struct field *field_of(const struct field *fields, size_t n, const char *key)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(key, fields[i].key) == 0)
+			return &fields[i];
+	return NULL;
+}
+
+static int check_required(const struct place *p, const json_t *object, const struct field *fields,
+			  size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fields[i].required && json_object_get(object, fields[i].key) == NULL)
+			return bad(p, fields[i].key, "is required");
+	return 0;
+}
+
+/* Firecracker prints null for what is not limited. */
+static int read_bucket(const struct place *p, json_t *object, struct bucket_limit *out)
+{
+	const char *key;
+	json_t *v;
+
+	if (json_is_null(object))
+		return 0;
+	if (!json_is_object(object))
+		return bad(p, "", "must be an object");
+	json_object_foreach(object, key, v) {
+		const struct field *fd = field_of(bucket_fields, array_len(bucket_fields), key);
+
+		if (fd == NULL)
+			return bad(p, key, "unknown key");
+		if (json_is_null(v) && !fd->required)
+			continue;
+		if (read_number(p, fd, v, (uint64_t *)(void *)((char *)out + fd->offset)) != 0)
+			return -1;
+	}
+	return check_required(p, object, bucket_fields, array_len(bucket_fields));
+}
+
+static int read_limiter(const struct place *p, const struct field *fd, json_t *limiter,
+			struct limit_values *out)
+{
+	const char *key;
+	json_t *v;
+
+	if (json_is_null(limiter))
+		return 0;
+	if (!json_is_object(limiter))
+		return bad(p, fd->key, "must be an object");
+	json_object_foreach(limiter, key, v) {
+		struct place in = { .f = p->f };
+		bool bytes = strcmp(key, "bandwidth") == 0;
+
+		snprintf(in.prefix, sizeof(in.prefix), "%.16s%s%s%s", p->prefix,
+			 p->prefix[0] != 0 ? "." : "", fd->key,
+			 bytes ? ".bandwidth" : strcmp(key, "ops") == 0 ? ".ops" : "");
+		if (!bytes && strcmp(key, "ops") != 0)
+			return bad(&in, key, "unknown key");
+		if (read_bucket(&in, v, bytes ? &out->bytes : &out->ops) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int read_value(const struct place *p, const struct field *fd, json_t *v, void *base)
 {
 	void *at = (char *)base + fd->offset;
@@ -205,6 +280,8 @@ static int read_value(const struct place *p, const struct field *fd, json_t *v, 
 		rc = read_word(p, fd, v, &word);
 		*(bool *)at = word == 1;
 		return rc;
+	case LIMITER:
+		return read_limiter(p, fd, v, at);
 	case OBJECT:
 		return json_is_object(v) ? 0 : bad(p, fd->key, "must be an object");
 	case ARRAY:
@@ -223,19 +300,14 @@ static int read_object(const struct place *p, json_t *object, const struct field
 	if (!json_is_object(object))
 		return bad(p, "", "must be an object");
 	json_object_foreach(object, key, v) {
-		size_t i = 0;
+		const struct field *fd = field_of(fields, n, key);
 
-		while (i < n && strcmp(key, fields[i].key) != 0)
-			i++;
-		if (i == n)
+		if (fd == NULL)
 			return bad(p, key, "unknown key");
-		if (read_value(p, &fields[i], v, base) != 0)
+		if (read_value(p, fd, v, base) != 0)
 			return -1;
 	}
-	for (size_t i = 0; i < n; i++)
-		if (fields[i].required && json_object_get(object, fields[i].key) == NULL)
-			return bad(p, fields[i].key, "is required");
-	return 0;
+	return check_required(p, object, fields, n);
 }
 
 static int read_disks(struct config *c, const json_t *disks, struct failure *f)
@@ -344,6 +416,20 @@ void config_free(struct config *c)
 {
 	json_decref(c->json);
 	*c = (struct config){ 0 };
+}
+
+enum vm_device_kind config_kind(const struct config *c, uint32_t index)
+{
+	return index < c->ndisks ? VM_DEVICE_BLK : VM_DEVICE_VSOCK;
+}
+
+const struct limit_values *config_limit(const struct config *c, uint32_t index, unsigned direction)
+{
+	static const struct limit_values none;
+
+	if (index < c->ndisks)
+		return direction == 0 ? &c->disk[index].limit : &none;
+	return &c->vsock_limit[direction];
 }
 
 uint32_t config_devices(const struct config *c)

@@ -15,9 +15,12 @@
  *   cmdline_devices bool    announce devices on the command line instead of in ACPI
  *   timeout_ms 0..          0: none
  *   disks     [{ path, readonly (default true), serial (<= 20 printable),
- *             discard (default true: what the guest discards, the image gives back) }], in
- *             slot order
- *   vsock     { cid 3..2^32-2, path }
+ *             discard (default true: what the guest discards, the image gives back),
+ *             rate_limiter }], in slot order
+ *   vsock     { cid 3..2^32-2, path, tx_rate_limiter, rx_rate_limiter }
+ *   *rate_limiter  { bandwidth, ops }, each { size, one_time_burst (default 0), refill_time }:
+ *             tokens (bytes, operations) and milliseconds, as in Firecracker; a size or time of 0
+ *             is no limit.  tx: from the guest
  *   run_dir   "/path"       removed at the end; vsock.path lies directly in it
  *   limits    { memory_overhead bytes, cpu_percent, pids, io_bytes_per_sec }; 0: see plan.h
  *   uid_base  first of the user ids that root mode uses; default 2000000000
@@ -45,6 +48,7 @@ struct config_disk {
 	const char *serial;		/* "" when not given */
 	bool readonly;
 	bool discard;			/* means nothing on a read-only disk */
+	struct limit_values limit;
 };
 
 struct config_limits {
@@ -71,6 +75,7 @@ struct config {
 	struct config_disk disk[PLAN_DEVICES];
 	const char *vsock_path;		/* NULL: no vsock */
 	uint64_t vsock_cid;
+	struct limit_values vsock_limit[LIMITS_DIRECTIONS];
 	const char *run_dir;
 	struct config_limits limits;
 	uint32_t uid_base;
@@ -86,5 +91,11 @@ void config_free(struct config *c);
 
 /* Devices of the VM: the disks, then vsock when there is one. */
 uint32_t config_devices(const struct config *c);
+
+/* What device @index (< config_devices()) is. */
+enum vm_device_kind config_kind(const struct config *c, uint32_t index);
+
+/* The rate limit of device @index (< config_devices()) in @direction (enum limits_direction). */
+const struct limit_values *config_limit(const struct config *c, uint32_t index, unsigned direction);
 
 #endif

@@ -20,6 +20,7 @@
 #include "jailer/message.h"
 #include "jailer/namespaces.h"
 #include "jailer/open.h"
+#include "jailer/pages.h"
 #include "jailer/plan.h"
 #include "jailer/rootfs.h"
 #include "jailer/rundir.h"
@@ -54,7 +55,7 @@ struct jailer {
 	struct opened opened;
 	struct cgroup cgroup;
 	struct spawn spawn;
-	bool rundir;		/* sockets were made */
+	bool rundir;		/* something was made in it */
 };
 
 static bool number_after(char **argv, const char *name, int *fd)
@@ -154,8 +155,8 @@ static int build(struct jailer *j, struct failure *f)
 	    rundir_listen(&j->opened, &j->config, f) != 0)
 		return -1;
 	j->rundir = true;
-	if (after(CAPABILITY_LISTEN, f) != 0 || spawn_all(&j->spawn, f) != 0 ||
-	    after(CAPABILITY_SPAWN, f) != 0)
+	if (pages_make(&j->opened, &j->plan, f) != 0 || after(CAPABILITY_LISTEN, f) != 0 ||
+	    spawn_all(&j->spawn, f) != 0 || after(CAPABILITY_SPAWN, f) != 0)
 		return -1;
 	rc = cgroup_leave(&j->cgroup);
 	if (rc == 0)

@@ -157,11 +157,13 @@ static void fill_devices(struct vm_config *vc, const struct config *c)
 		d->nqueues = 1;
 		memcpy(d->serial, c->disk[i].serial, strlen(c->disk[i].serial));
 	}
-	if (c->vsock_path == NULL)
-		return;
-	vc->device[c->ndisks] = (struct vm_device){
-		.kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = c->vsock_cid,
-	};
+	if (c->vsock_path != NULL)
+		vc->device[c->ndisks] = (struct vm_device){
+			.kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = c->vsock_cid,
+		};
+	for (uint32_t i = 0; i < vc->ndevices; i++)
+		for (unsigned d = 0; d < LIMITS_DIRECTIONS; d++)
+			vc->device[i].limit[d] = *config_limit(c, i, d);
 }
 
 static int make_config(struct opened *o, const struct plan *p, struct failure *f)
@@ -174,7 +176,8 @@ static int make_config(struct opened *o, const struct plan *p, struct failure *f
 		.magic = VMCONFIG_MAGIC, .ram = c->memory, .vcpus = c->vcpus,
 		.entry = c->entry,
 		.flags = (c->console ? VM_CONSOLE : 0u) |
-			 (c->cmdline_devices ? VM_CMDLINE_DEVICES : 0u),
+			 (c->cmdline_devices ? VM_CMDLINE_DEVICES : 0u) |
+			 (c->run_dir != NULL ? VM_PAGES : 0u),
 		.kernel_size = o->kernel_size, .initrd_size = o->initrd_size,
 	};
 	fill_devices(&vc, c);

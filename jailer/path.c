@@ -37,6 +37,16 @@ int path_open(int dir, const char *path, int flags, unsigned resolve)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int path_create(int dir, const char *name)
+{
+	struct open_how how = {
+		.flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, .mode = 0600, .resolve = PATH_BELOW,
+	};
+	long fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
 static bool ours(const struct stat *st)
 {
 	return st->st_uid == 0 || st->st_uid == geteuid();

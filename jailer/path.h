@@ -19,6 +19,10 @@ enum {
 /* openat2() with RESOLVE_ bits @resolve, close-on-exec.  Returns a descriptor or -errno. */
 must_check int path_open(int dir, const char *path, int flags, unsigned resolve);
 
+/* Makes the file @name, mode 0600, directly below @dir, for reading and writing; whatever is there
+ * already, a link too, is an error (-EEXIST).  Returns a descriptor or -errno. */
+must_check int path_create(int dir, const char *name);
+
 /* Opens absolute @path, named by the caller.  Symbolic links are followed only where nobody but
  * root and this user could have put them; for others, and for links of /proc, -ELOOP. */
 must_check int path_open_named(const char *path, int flags);

@@ -49,8 +49,10 @@ static void born(struct plan_process *pp, unsigned number)
 	pp->born[pp->nborn++] = (uint16_t)number;
 }
 
-static void add_common(struct plan_process *pp, unsigned index)
+static void add_common(const struct plan *p, struct plan_process *pp, unsigned index)
 {
+	if (p->config->run_dir != NULL)
+		add(pp, FD_PAGES, OBJ_PAGES, 0);
 	add(pp, FD_LOG, OBJ_LOG_WRITE, index);
 	add(pp, FD_CONFIG, OBJ_CONFIG, 0);
 	add(pp, FD_MEM, OBJ_MEM, 0);
@@ -67,7 +69,7 @@ static void plan_vmm(struct plan *p)
 	struct plan_process *pp = process(p, 0, PROGRAM_VMM);
 
 	snprintf(pp->name, sizeof(pp->name), "vmm");
-	add_common(pp, 0);
+	add_common(p, pp, 0);
 	add(pp, VMM_CTL, OBJ_CTL_VMM, 0);
 	add(pp, VMM_KVM, OBJ_KVM, 0);
 	add(pp, VMM_KERNEL, OBJ_KERNEL, 0);
@@ -96,7 +98,7 @@ static void plan_blk(struct plan *p, unsigned d)
 	struct plan_process *pp = process(p, 1 + d, PROGRAM_BLK);
 
 	snprintf(pp->name, sizeof(pp->name), "blk%u", d % PLAN_DEVICES);
-	add_common(pp, 1 + d);
+	add_common(p, pp, 1 + d);
 	add(pp, BLK_LINK, OBJ_LINK_DEVICE, d);
 	add(pp, BLK_CALL, OBJ_CALL, d);
 	add(pp, BLK_KICK0, OBJ_KICK, d * PLAN_QUEUES);
@@ -112,7 +114,7 @@ static void plan_vsock(struct plan *p, unsigned d)
 	struct plan_process *pp = process(p, 1 + d, PROGRAM_VSOCK);
 
 	snprintf(pp->name, sizeof(pp->name), "vsock");
-	add_common(pp, 1 + d);
+	add_common(p, pp, 1 + d);
 	add(pp, VSOCK_LINK, OBJ_LINK_DEVICE, d);
 	add(pp, VSOCK_CALL, OBJ_CALL, d);
 	for (unsigned q = 0; q < QUEUES_VSOCK; q++)
@@ -120,9 +122,10 @@ static void plan_vsock(struct plan *p, unsigned d)
 	add(pp, VSOCK_LISTEN, OBJ_LISTEN, 0);
 	add(pp, VSOCK_DIAL, OBJ_DIAL_VSOCK, 0);
 	born(pp, VSOCK_EPOLL);
-	/* Below the connections no number may be free: the log stands in there. */
+	/* Below the connections no number may be free: the log stands in there, for FD_PAGES too. */
 	born(pp, 0);
-	born(pp, 1);
+	if (p->config->run_dir == NULL)
+		born(pp, FD_PAGES);
 	pp->dynamic_from = VSOCK_CONN0;
 	pp->limits = (struct plan_limits){
 		.nofile = PLAN_VSOCK_NOFILE, .nproc = 1,

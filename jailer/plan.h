@@ -28,6 +28,7 @@ enum plan_program { PROGRAM_VMM, PROGRAM_BLK, PROGRAM_VSOCK, PROGRAM_SUPERVISOR,
 enum plan_object {
 	OBJ_LOG_WRITE,		/* [process] */
 	OBJ_LOG_READ,		/* [process] */
+	OBJ_PAGES,
 	OBJ_CONFIG,
 	OBJ_MEM,
 	OBJ_CTL_VMM,

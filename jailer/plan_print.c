@@ -51,6 +51,7 @@ static const struct number_name whens[] = { WHEN_WORDS(WHEN_NAME) };
 static const char *const object_texts[PLAN_OBJECTS] = {
 	[OBJ_LOG_WRITE] = "log, write end",
 	[OBJ_LOG_READ] = "log, read end",
+	[OBJ_PAGES] = "counters and limits, mapped and closed",
 	[OBJ_CONFIG] = "configuration, sealed",
 	[OBJ_MEM] = "guest memory",
 	[OBJ_CTL_VMM] = "reports to the supervisor",

@@ -14,6 +14,7 @@
  * there any more whom a directory on the way belongs to.  So the path is judged before, and what
  * it leads to later must be the same directory. */
 #include "jailer/rundir.h"
+#include "core/pages.h"
 #include "jailer/path.h"
 
 #include <dirent.h>
@@ -235,6 +236,8 @@ void rundir_remove(int dir, int parent, const struct config *c)
 
 	if (dir >= 0 && name != NULL)
 		unlinkat(dir, name, 0);
+	if (dir >= 0 && c->run_dir != NULL)
+		unlinkat(dir, PAGES_NAME, 0);
 	/* Without a directory of its own, the VM has made only that one. */
 	while (dir >= 0 && name != NULL && c->run_dir != NULL && round > 0 &&
 	       total < ENTRIES_MAX) {

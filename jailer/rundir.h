@@ -25,8 +25,8 @@ must_check int rundir_open(struct opened *o, const struct plan *p, struct failur
  * namespace.  Returns 0, or -1 with @f filled and no socket made. */
 must_check int rundir_listen(struct opened *o, const struct config *c, struct failure *f);
 
-/* Removes what a VM leaves: the listening socket and "<name>_<port>" sockets in @dir; then, when
- * @parent >= 0, the directory itself.  Descriptors < 0: nothing to do. */
+/* Removes what a VM leaves: the listening socket and "<name>_<port>" sockets in @dir, its counters;
+ * then, when @parent >= 0, the directory itself.  Descriptors < 0: nothing to do. */
 void rundir_remove(int dir, int parent, const struct config *c);
 
 /* The last component of c->vsock_path. */

@@ -47,7 +47,6 @@
 
 enum {
 	FD_PROGRAM = 0,		/* closed by exec; see execveat in policy/jail.policy */
-	FD_GATE = 1,		/* the pipe; closed when its word has come */
 	FAILED_STATUS = 127,
 };
 
@@ -77,10 +76,20 @@ struct spawn_slot {
 
 /* ---- the child ---- */
 
+/* The pipe's number: behind those of the plan; closed when its word has come. */
+static int gate_number(const struct plan_process *pp)
+{
+	int last = FD_PROGRAM;
+
+	for (unsigned i = 0; i < pp->nfds; i++)
+		last = pp->fd[i].number > last ? pp->fd[i].number : last;
+	return last + 1;
+}
+
 static int place_descriptors(const struct spawn *s, const struct plan_process *pp)
 {
 	struct place all[PLAN_FDS + 2];
-	int limit = FD_GATE + 1, rc;
+	int gate = gate_number(pp), rc;
 	size_t n = 0;
 
 	for (; n < pp->nfds; n++) {
@@ -88,23 +97,26 @@ static int place_descriptors(const struct spawn *s, const struct plan_process *p
 
 		all[n].from = *opened_at(s->opened, fd->object, fd->index);
 		all[n].to = fd->number;
-		limit = fd->number >= limit ? fd->number + 1 : limit;
 	}
 	all[n++] = (struct place){ s->opened->program[pp->program], FD_PROGRAM };
-	all[n++] = (struct place){ s->gate[0], FD_GATE };
-	rc = place_all(all, n, limit);
+	all[n++] = (struct place){ s->gate[0], gate };
+	rc = place_all(all, n, gate + 1);
 	if (rc != 0)
 		return rc;
+	/* What the jailer was started with, where nothing took its number; all else is
+	 * close-on-exec. */
+	if (*opened_at(s->opened, OBJ_PAGES, 0) < 0)
+		close(STDOUT_FILENO);
 	return fcntl(FD_PROGRAM, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
 }
 
-static int wait_for_parent(void)
+static int wait_for_parent(int gate)
 {
 	char go;
-	ssize_t n = read(FD_GATE, &go, sizeof(go));
+	ssize_t n = read(gate, &go, sizeof(go));
 	int err = n < 0 ? errno : EPIPE;
 
-	close(FD_GATE);
+	close(gate);
 	return n == (ssize_t)sizeof(go) ? 0 : -err;
 }
 
@@ -181,7 +193,7 @@ static int take_step(enum step step, const struct spawn *s, unsigned index)
 		return place_descriptors(s, pp);
 	case STEP_CGROUP: return namespaces_cgroup();
 	case STEP_BOUND: return capabilities_bound();
-	case STEP_PARENT: return wait_for_parent();
+	case STEP_PARENT: return wait_for_parent(gate_number(pp));
 	case STEP_IDS: return change_ids(s, pp);
 	case STEP_DROP: return capabilities_drop();
 	case STEP_PRCTL: return set_attributes(s->plan->config);

@@ -8,6 +8,7 @@
 #include "core/fdplan.h"
 #include "core/guestmem.h"
 #include "core/log.h"
+#include "core/pages.h"
 #include "core/seal.h"
 #include "core/vmconfig.h"
 #include "vmm/boot/boot.h"
@@ -21,6 +22,7 @@
 struct vmm {
 	struct vm_config config;
 	struct machine machine;
+	struct pages pages;
 	struct vcpu vcpu[PLAN_VCPUS];
 	struct gate gate;
 };
@@ -37,14 +39,16 @@ static int claim(struct vmm *v)
 	return rc;
 }
 
-/* Should: see guest memory.  Mustn't: keep the descriptor. */
+/* Should: see guest memory, and the page to count in.  Mustn't: keep the descriptors. */
 static int map_memory(struct vmm *v)
 {
 	int rc = guestmem_map(&v->machine.mem, FD_MEM, v->config.ram);
 
 	close(FD_MEM);
+	if (rc == 0)
+		rc = pages_map(&v->pages, &v->config, -1);
 	if (rc < 0)
-		log_errno(-rc, "guest memory");
+		log_errno(-rc, "guest memory and counters");
 	return rc;
 }
 

@@ -15,6 +15,7 @@
 #include "core/guestmem.h"
 #include "core/link.h"
 #include "core/log.h"
+#include "core/pages.h"
 #include "core/seal.h"
 #include "core/vmconfig.h"
 #include "devices/blk/blk.h"
@@ -28,6 +29,7 @@
 /* The whole mutable state of the process. */
 static struct blk dev;
 static struct guestmem mem;
+static struct pages pages;
 static struct link vmm = { .fd = BLK_LINK, .state = LINK_START, .device = true };
 
 /* Should: leave in @d what the jailer says this disk is.  Mustn't: take an index outside. */
@@ -49,6 +51,9 @@ static void configure(const char *index, struct vm_device *d)
 	if (rc < 0)
 		die_errno(-rc, "blk: guest memory");
 	close(FD_MEM);
+	rc = pages_map(&pages, &config, (int)i);
+	if (rc < 0)
+		die_errno(-rc, "blk: counters");
 }
 
 /* Should: find out everything about the disk.  Last chance to fail for want of a right. */

@@ -12,6 +12,7 @@
 #include "core/guestmem.h"
 #include "core/link.h"
 #include "core/log.h"
+#include "core/pages.h"
 #include "core/seal.h"
 #include "core/vmconfig.h"
 #include "devices/vsock/vsock.h"
@@ -27,6 +28,7 @@ enum { EVENTS = 64 };
 
 static struct vsock vsock;
 static struct guestmem mem;
+static struct pages pages;
 static struct link link_vmm = { .fd = VSOCK_LINK, .state = LINK_START, .device = true };
 static bool quit;		/* the VMM said so, or is gone */
 
@@ -54,6 +56,9 @@ static uint64_t read_config(int argc, char **argv)
 	if (rc < 0)
 		die_errno(-rc, "map guest memory");
 	close(FD_MEM);
+	rc = pages_map(&pages, &config, (int)n);
+	if (rc < 0)
+		die_errno(-rc, "map the counters");
 	return d->guest_cid;
 }
 

@@ -72,6 +72,54 @@ Test(config, every_key_is_read)
 	config_free(&c);
 }
 
+/* As Firecracker writes them. */
+Test(config, rate_limiters_are_read)
+{
+	int rc = parse(WITH("\"disks\":[{\"path\":\"/0\",\"rate_limiter\":{\"bandwidth\":{\"size\":1000,"
+			    "\"one_time_burst\":5,\"refill_time\":100},\"ops\":{\"size\":7,"
+			    "\"one_time_burst\":null,\"refill_time\":1000}}},"
+			    "{\"path\":\"/1\",\"rate_limiter\":null},"
+			    "{\"path\":\"/2\",\"rate_limiter\":{\"bandwidth\":null}}],"
+			    "\"vsock\":{\"cid\":3,\"path\":\"/r/v\","
+			    "\"tx_rate_limiter\":{\"ops\":{\"size\":8,\"refill_time\":9}},"
+			    "\"rx_rate_limiter\":{\"bandwidth\":{\"size\":10,\"refill_time\":11}}}"));
+	const struct limit_values *l;
+
+	cr_assert_eq(rc, 0, "%s", f.text);
+	l = config_limit(&c, 0, LIMITS_OUT);
+	cr_assert(l->bytes.size == 1000 && l->bytes.burst == 5 && l->bytes.refill_ms == 100);
+	cr_assert(l->ops.size == 7 && l->ops.burst == 0 && l->ops.refill_ms == 1000);
+	cr_assert_eq(config_limit(&c, 0, LIMITS_IN)->bytes.size, 0);
+	cr_assert_eq(config_limit(&c, 1, LIMITS_OUT)->bytes.size, 0);
+	cr_assert_eq(config_limit(&c, 2, LIMITS_OUT)->bytes.size, 0);
+	l = config_limit(&c, 3, LIMITS_OUT);
+	cr_assert(l->bytes.size == 0 && l->ops.size == 8 && l->ops.refill_ms == 9);
+	l = config_limit(&c, 3, LIMITS_IN);
+	cr_assert(l->ops.size == 0 && l->bytes.size == 10 && l->bytes.refill_ms == 11);
+	config_free(&c);
+}
+
+#define LIMITER(text) WITH("\"disks\":[{\"path\":\"/0\",\"rate_limiter\":" text "}]")
+
+Test(config, a_bad_rate_limiter_is_named)
+{
+	refused(LIMITER("1"), "disks[0].rate_limiter: must be an object");
+	refused(LIMITER("{\"bw\":{}}"), "disks[0].rate_limiter.bw: unknown key");
+	refused(LIMITER("{\"ops\":1}"), "disks[0].rate_limiter.ops: must be an object");
+	refused(LIMITER("{\"ops\":{\"size\":1}}"), "rate_limiter.ops.refill_time: is required");
+	refused(LIMITER("{\"ops\":{\"refill_time\":1}}"), "rate_limiter.ops.size: is required");
+	refused(LIMITER("{\"bandwidth\":{\"size\":null,\"refill_time\":1}}"),
+		"rate_limiter.bandwidth.size: must be an integer");
+	refused(LIMITER("{\"bandwidth\":{\"size\":-1,\"refill_time\":1}}"),
+		"rate_limiter.bandwidth.size: must be 0 to");
+	refused(LIMITER("{\"bandwidth\":{\"size\":1,\"refill_time\":1000000001}}"),
+		"rate_limiter.bandwidth.refill_time: must be 0 to 1000000000");
+	refused(LIMITER("{\"bandwidth\":{\"size\":1,\"refill_time\":1,\"burst\":1}}"),
+		"rate_limiter.bandwidth.burst: unknown key");
+	refused(WITH("\"vsock\":{\"cid\":3,\"path\":\"/r/v\",\"rx_rate_limiter\":true}"),
+		"vsock.rx_rate_limiter: must be an object");
+}
+
 Test(config, what_is_not_a_json_object_is_refused)
 {
 	refused("", "config");

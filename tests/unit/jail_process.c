@@ -348,7 +348,8 @@ static void open_kvm_to_all(const struct rig *r, char *node, size_t size)
 Test(jail, rootless_every_wall_stands, .timeout = 60)
 {
 	struct rig r = rig_make(12345);
-	char node[64];
+	char node[64], pages[64];
+	struct stat st;
 	json_t *e;
 
 	open_kvm_to_all(&r, node, sizeof(node));
@@ -364,6 +365,8 @@ Test(jail, rootless_every_wall_stands, .timeout = 60)
 	for (unsigned i = 0; i < r.nprocs; i++)
 		cr_assert_eq(rig_status(r.pid[i], "Uid", 10), 12345);
 	cr_assert_str_neq(link_of(r.jailer, "ns/user"), link_of(getpid(), "ns/user"));
+	snprintf(pages, sizeof(pages), "%s/parent/run/pages", r.dir);
+	cr_assert(stat(pages, &st) == 0 && st.st_uid == 12345 && st.st_mode == (S_IFREG | 0600));
 	close(r.client);
 	r.client = -1;
 	cr_assert_eq(waitpid(r.jailer, NULL, 0), r.jailer);

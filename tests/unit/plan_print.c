@@ -72,7 +72,7 @@ static const char golden[] =
 	"    11  VSOCK_DIAL       asks supervisor to connect\n"
 	"    12  VSOCK_EPOLL      made by itself before it seals\n"
 	"     0  0                made by itself before it seals\n"
-	"     1  1                made by itself before it seals\n"
+	"     1  FD_PAGES         made by itself before it seals\n"
 	"    13..                 connections, as they come\n"
 	"\n"
 	"process supervisor: what the jailer becomes, uid 0, gid 0\n"
@@ -150,7 +150,8 @@ Test(plan_print, a_descriptor_has_the_name_the_policies_use)
 	cr_assert_str_eq(plan_fd_name(PROGRAM_BLK, BLK_DISK, buf, sizeof(buf)), "BLK_DISK");
 	cr_assert_str_eq(plan_fd_name(PROGRAM_VMM, VMM_KICK0 + 127, buf, sizeof(buf)),
 			 "VMM_KICK0+127");
-	cr_assert_str_eq(plan_fd_name(PROGRAM_VSOCK, 1, buf, sizeof(buf)), "1");
+	cr_assert_str_eq(plan_fd_name(PROGRAM_VSOCK, 0, buf, sizeof(buf)), "0");
+	cr_assert_str_eq(plan_fd_name(PROGRAM_VSOCK, 1, buf, sizeof(buf)), "FD_PAGES");
 }
 
 /* The words that lines of a policy file use, read as text. */

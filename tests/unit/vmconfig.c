@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A configuration is valid, or a field is out of range and it is not. */
+#include "core/bucket.c"
+#include "core/limits.c"
+#include "core/log.c"
 #include "core/vmconfig.c"
 
 #include <criterion/criterion.h>
@@ -35,7 +38,7 @@ Test(vmconfig, a_good_one_is_valid)
 	c.ndevices = 0;
 	memset(c.device, 0, sizeof(c.device));
 	cr_assert(vmconfig_valid(&c));
-	c.flags = VM_CONSOLE | VM_CMDLINE_DEVICES;
+	c.flags = VM_CONSOLE | VM_CMDLINE_DEVICES | VM_PAGES;
 	c.entry = VM_ENTRY_FLAT;
 	c.vcpus = PLAN_VCPUS;
 	c.ram = GUESTMEM_MAX;
@@ -51,7 +54,7 @@ Test(vmconfig, a_good_one_is_valid)
 Test(vmconfig, every_field_has_a_range)
 {
 	REFUSED(c.magic ^= 1);
-	REFUSED(c.flags = 4);
+	REFUSED(c.flags = 8);
 	REFUSED(c.zero = 1);
 	REFUSED(c.ram = GUESTMEM_MIN - GUESTMEM_PAGE);
 	REFUSED(c.ram = GUESTMEM_MAX + GUESTMEM_PAGE);
@@ -85,6 +88,10 @@ Test(vmconfig, every_field_of_a_device_has_a_range)
 	REFUSED(c.device[1].guest_cid = UINT32_MAX);
 	REFUSED(c.device[1].guest_cid = 1ull << 32);
 	REFUSED(c.device[1].serial[0] = 'x');
+	REFUSED(c.device[0].limit[LIMITS_OUT].bytes.size = BUCKET_TOKENS_MAX + 1);
+	REFUSED(c.device[0].limit[LIMITS_IN].bytes.size = 1);	/* a disk has no direction */
+	REFUSED(c.device[1].limit[LIMITS_IN].ops.refill_ms = BUCKET_REFILL_MS_MAX + 1);
+	REFUSED(c.device[2].limit[LIMITS_OUT].ops.burst = UINT64_MAX);
 	REFUSED(c.device[2].nqueues = 0);
 	REFUSED(c.device[2].nqueues = PLAN_QUEUES + 1);
 	REFUSED(c.device[7].serial[0] = 'x');
