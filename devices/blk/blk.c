@@ -122,6 +122,25 @@ void blk_reset(struct blk *b)
 	b->terms.features = 0;
 }
 
+static void count(struct blk *b, uint64_t since)
+{
+	const struct blk_request *r = &b->request;
+	uint64_t len = r->len;
+	enum meter_op op = METER_OTHER;
+
+	for (uint32_t i = 0; i < r->nranges; i++)
+		len += r->range[i].len;
+	if (r->type == VIRTIO_BLK_T_IN)
+		op = METER_READ;
+	else if (r->type == VIRTIO_BLK_T_OUT || r->type == VIRTIO_BLK_T_WRITE_ZEROES)
+		op = METER_WRITE;
+	else if (r->type == VIRTIO_BLK_T_FLUSH)
+		op = METER_FLUSH;
+	else if (r->type == VIRTIO_BLK_T_DISCARD)
+		op = METER_DISCARD;
+	meter_request(&b->meter, op, len, r->status == VIRTIO_BLK_S_OK, since);
+}
+
 /* Answers the request in b->request.  False: there is no way to. */
 static bool serve_one(struct blk *b, uint32_t *reason)
 {
@@ -135,8 +154,19 @@ static bool serve_one(struct blk *b, uint32_t *reason)
 		request_run(r, &b->disk, b->iov);
 		b->slow = r->type == VIRTIO_BLK_T_FLUSH || r->nranges > 0 || r->durable;
 	}
+	count(b, b->meter.now);
 	*reason = VQ_E_RANGE;
 	return vq_push(&b->vq, &r->chain, request_answer(r));
+}
+
+/* No request may be taken now.  Without one there is nothing to wait for but a kick. */
+static enum blk_stop hold(struct blk *b)
+{
+	if (!vq_enable_kick(&b->vq))
+		return BLK_IDLE;
+	vq_disable_kick(&b->vq);
+	meter_held(&b->meter);
+	return BLK_HELD;
 }
 
 /* Pops and answers until the queue is empty or the turn is over.  A request that may take the
@@ -147,8 +177,11 @@ static enum blk_stop serve_turn(struct blk *b, uint32_t *reason)
 
 	b->slow = false;
 	for (int i = 0; i < TURN_CHAINS && bytes < TURN_BYTES && !b->slow; i++) {
-		int rc = vq_pop(&b->vq, &b->request.chain);
+		int rc;
 
+		if (!meter_open(&b->meter))
+			return hold(b);
+		rc = vq_pop(&b->vq, &b->request.chain);
 		if (rc == 0 && !vq_enable_kick(&b->vq))
 			return BLK_IDLE;
 		if (rc < 0) {
@@ -171,6 +204,7 @@ enum blk_stop blk_serve(struct blk *b, bool *interrupt, uint32_t *reason)
 	if (!b->vq.ready)
 		return BLK_IDLE;
 	vq_disable_kick(&b->vq);
+	meter_turn(&b->meter);
 	stop = serve_turn(b, reason);
 	*interrupt = vq_should_interrupt(&b->vq);
 	if (stop == BLK_BROKEN)

@@ -9,6 +9,7 @@
 #include "core/link.h"
 #include "core/virtqueue.h"
 #include "core/vmconfig.h"
+#include "devices/blk/meter.h"
 #include "devices/blk/request.h"
 
 enum {
@@ -29,6 +30,7 @@ struct blk {
 	struct disk disk;
 	struct blk_terms terms;
 	struct virtqueue vq;
+	struct meter meter;		/* the caller's to meter_init() */
 	bool slow;			/* this turn waited for the disk itself */
 	struct blk_request request;	/* being served */
 	struct iovec iov[VQ_SPANS_MAX];
@@ -38,6 +40,7 @@ struct blk {
 enum blk_stop {
 	BLK_IDLE,	/* nothing left; the driver will kick */
 	BLK_MORE,	/* enough for one turn; call again */
+	BLK_HELD,	/* the rate limit: call again in meter_wait(), kick or not */
 	BLK_BROKEN,	/* driver misbehaved: tell it that it must reset; *reason says why */
 };
 

@@ -11,7 +11,8 @@
  * reset, end) and the queue's kick, which the kernel signals when the guest writes
  * QueueNotify. A kick may come at any time, also before the driver is ready; the descriptor
  * is watched only while it means something, and a start looks at the queue without waiting
- * for one. */
+ * for one.  A queue that its rate limit holds back is looked at again when there are tokens;
+ * orders of the VMM do not wait for them. */
 #include "core/guestmem.h"
 #include "core/link.h"
 #include "core/log.h"
@@ -72,6 +73,7 @@ static void setup(const struct vm_device *d)
 	if (fcntl(BLK_LINK, F_SETFL, O_NONBLOCK) < 0)
 		die_errno(errno, "blk: link");
 	blk_init(&dev, &mem, &disk, d->serial);
+	meter_init(&dev.meter, &pages, d);
 }
 
 /* By what was asked for, not by what the host can: `immure plan` says which filter it is. */
@@ -95,6 +97,7 @@ static bool needs_reset(uint32_t reason)
 	static struct log_limit limit;
 	struct link_msg m = { .type = LINK_NEEDS_RESET };
 
+	stats_add(&pages.stats->counter[STATS_BROKEN], 1);
 	m.u.needs_reset.reason = reason;
 	log_limited(&limit, "blk: the driver misbehaved: %s",
 		    reason == BLK_E_NO_STATUS ? "request without a status byte"
@@ -102,10 +105,16 @@ static bool needs_reset(uint32_t reason)
 	return link_send(&vmm, &m) == LINK_OK;
 }
 
+static void count(enum stats_device_counter counter, uint64_t n)
+{
+	stats_add(&pages.stats->counter[counter], n);
+}
+
 static bool activate(const struct link_activate *a)
 {
 	uint32_t reason;
 
+	count(STATS_ACTIVATIONS, 1);
 	if (blk_activate(&dev, a, &reason))
 		return true;
 	return reason != 0 && needs_reset(reason);
@@ -115,6 +124,7 @@ static bool reset(void)
 {
 	const struct link_msg m = { .type = LINK_RESET_DONE };
 
+	count(STATS_RESETS, 1);
 	blk_reset(&dev);
 	return link_send(&vmm, &m) == LINK_OK;
 }
@@ -149,6 +159,7 @@ static bool turn(enum blk_stop *stop)
 	*stop = blk_serve(&dev, &interrupt, &reason);
 	if (interrupt && write(BLK_CALL, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		return false;
+	count(STATS_INTERRUPTS, interrupt);
 	return *stop != BLK_BROKEN || needs_reset(reason);
 }
 
@@ -156,7 +167,19 @@ static bool take_kick(void)
 {
 	uint64_t kicks;
 
-	return read(BLK_KICK0, &kicks, sizeof(kicks)) >= 0 || errno == EAGAIN;
+	if (read(BLK_KICK0, &kicks, sizeof(kicks)) < 0)
+		return errno == EAGAIN;
+	count(STATS_KICKS, kicks);
+	return true;
+}
+
+/* How long to sleep; NULL: until something happens. */
+static const struct timespec *patience(enum blk_stop stop, struct timespec *t)
+{
+	*t = (struct timespec){ 0 };
+	if (stop == BLK_HELD)
+		t->tv_nsec = (long)meter_wait(&dev.meter);	/* under a second */
+	return stop == BLK_MORE || stop == BLK_HELD ? t : NULL;
 }
 
 /* Runs until the VM ends; returns the exit status. */
@@ -165,14 +188,14 @@ static int run(void)
 	enum blk_stop stop = BLK_IDLE;
 
 	for (;;) {
-		const struct timespec now = { 0 };
-		const int kick = vmm.state == LINK_ACTIVE ? BLK_KICK0 : -1;
+		const bool deaf = vmm.state != LINK_ACTIVE || stop == BLK_HELD;
+		struct timespec t;
 		struct pollfd p[2] = {
 			{ .fd = BLK_LINK, .events = POLLIN },
-			{ .fd = kick, .events = POLLIN },
+			{ .fd = deaf ? -1 : BLK_KICK0, .events = POLLIN },
 		};
 
-		if (ppoll(p, 2, stop == BLK_MORE ? &now : NULL, NULL) < 0)
+		if (ppoll(p, 2, patience(stop, &t), NULL) < 0)
 			continue;
 		if (p[0].revents != 0) {
 			enum link_result r = obey();

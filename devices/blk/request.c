@@ -129,6 +129,8 @@ bool request_parse(struct blk_request *r, const struct blk_terms *t)
 {
 	struct blk_header h;
 
+	r->type = VIRTIO_BLK_T_GET_ID;	/* nothing that moves data, if it cannot be read */
+	r->len = 0;
 	r->written = 0;
 	r->nranges = 0;
 	r->durable = false;

@@ -5,7 +5,10 @@
 #ifndef IMMURE_TESTS_UNIT_BLK_H
 #define IMMURE_TESTS_UNIT_BLK_H
 
+#include "core/bucket.c"
+#include "core/clock.h"
 #include "core/guestmem.c"
+#include "core/limits.c"
 #include "core/log.c"
 #include "core/virtqueue.c"
 
@@ -104,6 +107,17 @@ static int host_fallocate(int fd, int mode, off_t at, off_t len)
 #include "devices/blk/request.c"
 #include "devices/blk/blk.c"
 
+static uint64_t clock_now;	/* ns; time passes when a test says so */
+
+static uint64_t test_clock(void)
+{
+	return clock_now;
+}
+
+#define clock_ns test_clock
+#include "devices/blk/meter.c"
+#undef clock_ns
+
 enum { SECTORS = 4096, QUEUE = 0x10000, TABLE = 0x20000, HEADER = 0x30000, STATUS = 0x31000,
        DATA = 0x100000 };
 enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8, DISCARD = 11, WRITE_ZEROES = 13 };
@@ -114,6 +128,9 @@ static struct driver drv;
 static struct blk dev;
 static int image;
 static uint32_t used_len;
+static struct stats_page counted;
+static struct pages pages = { .stats = &counted };
+static struct vm_device configured;	/* its rate limit */
 static unsigned int disk_may;	/* of a writable disk: enum disk_flags */
 
 static const uint64_t usual = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC |
@@ -150,6 +167,7 @@ static inline void disk_of(bool readonly, uint64_t features)
 		ram_init(&ram, 64 << 20);
 	cr_assert_eq(disk_open(&d, image, readonly ? DISK_READONLY : disk_may), 0);
 	blk_init(&dev, &ram.mem, &d, "serial-of-20-bytes..");
+	meter_init(&dev.meter, &pages, &configured);
 	cr_assert(start(features));
 }
 
