@@ -111,6 +111,12 @@ void device_write(struct device *d, struct end *end, uint64_t offset, uint32_t l
 		wait_reset(d, end, seen);
 }
 
+static void count(const struct device *d, enum stats_vmm_counter counter)
+{
+	if (d->stats != NULL)
+		stats_add(&d->stats->counter[counter], 1);
+}
+
 /* The descriptor is an eventfd bound to the guest's interrupt line. */
 static void interrupt(const struct device *d)
 {
@@ -118,6 +124,7 @@ static void interrupt(const struct device *d)
 
 	if (write(VMM_CALL0 + (int)d->index, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		log_line("device %u: configuration interrupt lost", d->index);
+	count(d, STATS_VMM_CONFIG_INTERRUPTS);
 }
 
 static uint32_t virtio_id(enum vm_device_kind kind)
@@ -182,6 +189,7 @@ void device_message(struct device *d, struct end *end)
 	pthread_mutex_lock(&d->lock);
 	switch (link_recv(&d->link, &m)) {
 	case LINK_OK:
+		count(d, STATS_VMM_MESSAGES);
 		dispatch(d, end, &m);
 		reset_done = m.type == LINK_RESET_DONE;
 		break;

@@ -7,6 +7,7 @@
 #define IMMURE_VMM_DEVICE_H
 
 #include "core/link.h"
+#include "core/stats.h"
 #include "core/vmconfig.h"
 #include "vmm/end.h"
 #include "vmm/virtio_mmio.h"
@@ -27,6 +28,7 @@ struct device {
 	pthread_mutex_t lock;		/* mmio and link */
 	struct virtio_mmio mmio;
 	struct link link;
+	struct stats_page *stats;	/* the main thread counts here; NULL: nowhere */
 	_Atomic uint32_t resets;	/* completed ones; vCPUs sleep on it */
 };
 

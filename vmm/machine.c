@@ -26,11 +26,20 @@ void machine_init(struct machine *m, const struct vm_config *c)
 	m->flat = c->entry == VM_ENTRY_FLAT;
 	m->has_console = (c->flags & VM_CONSOLE) != 0;
 	m->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-	for (uint32_t i = 0; i < c->ndevices; i++)
+	for (uint32_t i = 0; i < c->ndevices; i++) {
 		device_init(&m->device[i], i, &c->device[i],
 			    (uint32_t *)(void *)register_pages[i]);
+		m->device[i].stats = m->stats;
+	}
 	ioapic_init(&m->ioapic);
 	console_init(&m->console, m->has_console ? VMM_CONSOLE : -1);
+}
+
+enum machine_part machine_part(const struct machine *m, uint64_t addr)
+{
+	if (addr - LAYOUT_MMIO < m->ndevices * LAYOUT_MMIO_SIZE)
+		return PART_REGISTERS;
+	return addr - LAYOUT_IOAPIC < IOAPIC_SIZE ? PART_IOAPIC : PART_NOBODY;
 }
 
 void machine_mmio_read(struct machine *m, uint64_t addr, uint8_t *data, uint32_t len)
@@ -38,7 +47,7 @@ void machine_mmio_read(struct machine *m, uint64_t addr, uint8_t *data, uint32_t
 	uint32_t value;
 
 	memset(data, 0xff, len);
-	if (addr - LAYOUT_IOAPIC >= IOAPIC_SIZE)
+	if (machine_part(m, addr) != PART_IOAPIC)
 		return;
 	pthread_mutex_lock(&m->lock);
 	value = ioapic_read(&m->ioapic, addr - LAYOUT_IOAPIC, len);
@@ -68,12 +77,17 @@ void machine_mmio_write(struct machine *m, uint64_t addr, const uint8_t *data, u
 	uint32_t value = 0;
 
 	memcpy(&value, data, min_u64(len, sizeof(value)));
-	if (in_devices < m->ndevices * LAYOUT_MMIO_SIZE)
+	switch (machine_part(m, addr)) {
+	case PART_REGISTERS:
 		device_write(&m->device[in_devices / LAYOUT_MMIO_SIZE], &m->end,
 			     in_devices % LAYOUT_MMIO_SIZE, len, value);
-	else if (addr - LAYOUT_IOAPIC < IOAPIC_SIZE)
+		break;
+	case PART_IOAPIC:
 		write_ioapic(m, addr - LAYOUT_IOAPIC, len, value);
-	else
+		break;
+	case PART_NOBODY:
 		log_limited(&nothing_there, "write of %u bytes to 0x%lx, where nothing is",
 			    len, addr);
+		break;
+	}
 }

@@ -7,6 +7,7 @@
 #define IMMURE_VMM_MACHINE_H
 
 #include "core/guestmem.h"
+#include "core/stats.h"
 #include "core/vmconfig.h"
 #include "vmm/console.h"
 #include "vmm/device.h"
@@ -17,6 +18,7 @@
 
 struct machine {
 	struct guestmem mem;
+	struct stats_page *stats;	/* where the VMM counts */
 	uint32_t ndevices;
 	struct device device[PLAN_DEVICES];
 	bool flat;			/* VM_ENTRY_FLAT: the test port exists */
@@ -27,11 +29,15 @@ struct machine {
 	struct end end;
 };
 
-/* The machine of @c; @m->mem stays as it is. */
+/* The machine of @c; @m->mem and @m->stats stay as they are. */
 void machine_init(struct machine *m, const struct vm_config *c);
 
 /* Memory that the guest sees as the devices' registers: PLAN_DEVICES pages, one a device. */
 void *machine_register_pages(void);
+
+/* Who answers at guest-physical address @addr, which is not memory. */
+enum machine_part { PART_REGISTERS, PART_IOAPIC, PART_NOBODY };
+enum machine_part machine_part(const struct machine *m, uint64_t addr);
 
 /* The guest reads or writes @len (1..8) bytes at a guest-physical address without memory. */
 void machine_mmio_read(struct machine *m, uint64_t addr, uint8_t *data, uint32_t len);

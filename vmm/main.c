@@ -59,10 +59,12 @@ static int start_threads(struct vmm *v)
 
 	if (rc < 0)
 		log_errno(-rc, "room for descriptors");
+	v->machine.stats = v->pages.stats;
 	machine_init(&v->machine, &v->config);
 	for (uint32_t i = 0; i < v->config.vcpus; i++) {
 		v->vcpu[i].index = i;
 		v->vcpu[i].machine = &v->machine;
+		v->vcpu[i].counted = v->pages.stats->u.vcpu[i].counter;
 		v->vcpu[i].gate = &v->gate;
 	}
 	return rc < 0 ? rc : vcpus_start(v->vcpu, v->config.vcpus);

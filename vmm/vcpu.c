@@ -23,6 +23,11 @@
 
 enum { STACK_BYTES = 64 * 1024 };
 
+static void count(struct vcpu *v, enum stats_vcpu_counter reason)
+{
+	stats_add(&v->counted[reason], 1);
+}
+
 static void kvm_failed(struct vcpu *v, uint64_t suberror)
 {
 	const uint64_t rip = v->run->s.regs.regs.rip;
@@ -46,8 +51,13 @@ static void handle_port(struct vcpu *v)
 
 static void handle_mmio(struct vcpu *v)
 {
+	static const enum stats_vcpu_counter reasons[] = {
+		[PART_REGISTERS] = STATS_EXIT_REGISTER, [PART_IOAPIC] = STATS_EXIT_IOAPIC,
+		[PART_NOBODY] = STATS_EXIT_MMIO,
+	};
 	struct kvm_run *run = v->run;
 
+	count(v, reasons[machine_part(v->machine, run->mmio.phys_addr)]);
 	if (run->mmio.is_write)
 		machine_mmio_write(v->machine, run->mmio.phys_addr, run->mmio.data,
 				   run->mmio.len);
@@ -60,12 +70,14 @@ static void handle_exit(struct vcpu *v)
 {
 	switch (v->run->exit_reason) {
 	case KVM_EXIT_IO:
+		count(v, STATS_EXIT_PORT);
 		handle_port(v);
 		break;
 	case KVM_EXIT_MMIO:
 		handle_mmio(v);
 		break;
 	case KVM_EXIT_SHUTDOWN:
+		count(v, STATS_EXIT_OTHER);
 		end_vm(&v->machine->end, END_TRIPLE_FAULT, 0, v->run->s.regs.regs.rip);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
@@ -76,6 +88,7 @@ static void handle_exit(struct vcpu *v)
 		break;
 	default:
 		/* Nothing we asked for: no HLT, no MSR, no hypercall exits are enabled. */
+		count(v, STATS_EXIT_OTHER);
 		kvm_failed(v, 0);
 		break;
 	}
@@ -90,8 +103,10 @@ static void run_guest(struct vcpu *v)
 		return;
 	}
 	/* EAGAIN: a waiting vCPU was told to start (INIT, SIPI). */
-	if (errno == EINTR || errno == EAGAIN)
+	if (errno == EINTR || errno == EAGAIN) {
+		count(v, STATS_EXIT_SIGNAL);
 		return;
+	}
 	v->run->exit_reason = KVM_EXIT_UNKNOWN;
 	kvm_failed(v, (uint64_t)errno);
 }

@@ -28,6 +28,7 @@ struct vcpu {
 	struct machine *machine;
 	struct gate *gate;
 	_Atomic uint64_t exits;		/* KVM exits that came to user space */
+	uint64_t *counted;		/* the same by reason (enum stats_vcpu_counter): its own line */
 };
 
 /* Starts @n threads.  The first asks KVM for the CPUID it supports (cpuid_ask()); each puts on

@@ -156,6 +156,8 @@ Test(vmm_process, kicks_and_acknowledgements_do_not_reach_the_vmm, .timeout = 60
 	report = rig_ended(&r, END_POWEROFF);
 	cr_assert_eq(report.detail, 1);
 	cr_assert_eq(report.user_exits, BRING_UP_WRITES + 1, "%lu exits", report.user_exits);
+	cr_assert_eq(r.stats->u.vcpu[0].counter[STATS_EXIT_REGISTER], BRING_UP_WRITES);
+	cr_assert_eq(r.stats->u.vcpu[0].counter[STATS_EXIT_PORT], 1);
 	cr_assert_eq(rig_count(r.kick[0][0]), 100);
 	cr_assert_eq(rig_count(r.ack), 100);
 	rig_hear(&r, 0, LINK_QUIT);
@@ -221,6 +223,9 @@ Test(vmm_process, needs_reset_shows_in_the_status_and_interrupts, .timeout = 60)
 	rig_say(&r, 0, &m);
 	cr_assert_eq(rig_ended(&r, END_POWEROFF).detail, 0x4f);
 	cr_assert_not_null(strstr(rig_log(&r), "waits for a reset"));
+	cr_assert_eq(r.stats->counter[STATS_VMM_CONFIG_INTERRUPTS], 1);
+	cr_assert_eq(r.stats->counter[STATS_VMM_MESSAGES], 2, "HELLO and this");
+	cr_assert_eq(r.stats->u.vcpu[0].counter[STATS_EXIT_IOAPIC], 4);
 }
 
 /* ---- reset, and devices that misbehave ---- */

@@ -9,6 +9,7 @@
 
 #include "core/guestmem.h"
 #include "core/link.h"
+#include "core/pages.h"
 #include "core/report.h"
 #include "core/vmconfig.h"
 #include "vmm/x86_64/layout.h"
@@ -57,6 +58,7 @@ struct rig {
 	int kick[PLAN_DEVICES][PLAN_QUEUES];
 	struct link link[PLAN_DEVICES];	/* the device's end */
 	uint8_t *ram;
+	const struct stats_page *stats;	/* what the VMM counts */
 	uint32_t ndevices;
 };
 
@@ -118,7 +120,7 @@ static struct vm_config rig_config(const struct rig_setup *s)
 {
 	struct vm_config c = {
 		.magic = VMCONFIG_MAGIC,
-		.flags = s->console ? VM_CONSOLE : 0,
+		.flags = VM_PAGES | (s->console ? VM_CONSOLE : 0),
 		.ram = RIG_RAM,
 		.vcpus = s->vcpus != 0 ? s->vcpus : 1,
 		.ndevices = s->ndevices,
@@ -170,7 +172,7 @@ static int rig_eventfd(void)
 
 /* What only the VMM holds. */
 struct rig_theirs {
-	int config, mem, ctl, kvm, kernel, log, console;
+	int config, mem, ctl, kvm, kernel, log, console, pages;
 	int link[PLAN_DEVICES];
 };
 
@@ -179,6 +181,7 @@ static _Noreturn void rig_exec(const struct rig *r, const struct rig_theirs *t)
 	/* A sanitizer's leak check at exit needs more than a sealed process may do. */
 	setenv("ASAN_OPTIONS", "detect_leaks=0:clear_shadow_mmap_threshold=1073741824", 1);
 	close_range(0, RIG_HIGH_FD - 1, 0);	/* what the test's own parents left open */
+	rig_place(t->pages, FD_PAGES);
 	rig_place(t->log, 2);
 	rig_place(t->config, FD_CONFIG);
 	rig_place(t->mem, FD_MEM);
@@ -223,8 +226,23 @@ static void rig_close_theirs(const struct rig *r, const struct rig_theirs *t)
 	close(t->kernel);
 	close(t->log);
 	close(t->console);
+	close(t->pages);
 	for (uint32_t i = 0; i < r->ndevices; i++)
 		close(t->link[i]);
+}
+
+/* The file of counters and limits, for @processes. */
+static int rig_pages(struct rig *r, uint32_t processes)
+{
+	size_t size = (1 + processes) * (size_t)STATS_PAGE;
+	int fd = rig_high(memfd_create("pages", MFD_CLOEXEC));
+	uint8_t *file;
+
+	cr_assert_eq(ftruncate(fd, (off_t)size), 0);
+	file = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	cr_assert(file != MAP_FAILED);
+	r->stats = (const void *)(file + STATS_PAGE);
+	return fd;
 }
 
 static struct rig rig_start(const struct rig_setup *s)
@@ -247,6 +265,7 @@ static struct rig rig_start(const struct rig_setup *s)
 	t.kernel = rig_high(rig_memfd(s->image, s->image_len));
 	t.kvm = rig_high(open("/dev/kvm", O_RDWR | O_CLOEXEC));
 	t.mem = rig_high(memfd_create("ram", MFD_CLOEXEC));
+	t.pages = rig_pages(&r, 1 + s->ndevices);
 	cr_assert_eq(ftruncate(t.mem, (off_t)guestmem_file_size(RIG_RAM)), 0);
 	r.ram = mmap(NULL, RIG_RAM, PROT_READ | PROT_WRITE, MAP_SHARED, t.mem, 0);
 	cr_assert_neq(r.ram, MAP_FAILED);
