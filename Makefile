@@ -140,7 +140,7 @@ $(O)/musl/%.o: %.c Makefile | $(B)/gen/syscall_names.h $(B)/gen/include
 
 # What runs once, or only when something is wrong, in as few pages as it fits.
 COLD := $(addprefix core/,fdplan link log musl report seal vmconfig) \
-        $(addprefix devices/vsock/,buffer conn host main vsock)
+        $(addprefix devices/vsock/,buffer conn host main message open vsock)
 $(patsubst %,$(O)/musl/%.o,$(COLD)): FLAGS += -Os
 
 # The kernel's headers and jansson's by themselves: next to them in /usr/include lie glibc's.

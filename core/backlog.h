@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* backlog.h: what vsock streams that nobody reads may cost the host, all together.
+/* backlog.h: what vsock connections that nobody reads may cost the host, all together.
  *
  * Bytes that a guest sent and the host has not read are memory of the VM: first in the send
  * buffers of Unix sockets, which the kernel charges to the cgroup of immure-vsock, then in that
@@ -14,10 +14,14 @@
  *   BACKLOG_LARGES of them at a time, whose host has been seen reading
  *     BACKLOG_LARGE	a send buffer of 131072 bytes, which two writes of 64 KiB fill, and
  *			the 49664 of the largest piece the kernel makes of a write
+ *   BACKLOG_SEQS of them may be SOCK_SEQPACKET
+ *     BACKLOG_SEQ	a send buffer of 69632 bytes, in which one message of 64 KiB fits, and the
+ *			70912 of another that is taken while a byte of it is free
+ *     BACKLOG_SEQ_MARKS	where its messages end (devices/vsock/message.h)
  *   once
  *     BACKLOG_POOL	the blocks of all fifos (devices/vsock/buffer.h)
  *
- *   2048 * (5888 + 2304) + 32 * (180736 - 5888) + 6 MiB = 27.4 MiB
+ *   2048 * (5888 + 2304) + 32 * (180736 - 5888 + 140544 - 5888 + 8192) + 7.9 MiB = 33.7 MiB
  *
  * A connection that the guest gives up leaves its socket's bytes with the host's end, until
  * that reads or closes: by then they are BACKLOG_SMALL at most, unless it had been reading. */
@@ -34,11 +38,17 @@ enum {
 	BACKLOG_SMALL = 5888,
 	BACKLOG_LARGE = 180736,
 	BACKLOG_LARGES = 32,
+	BACKLOG_SNDBUF_SEQ = 34816,
+	BACKLOG_SEQ = 140544,
+	BACKLOG_SEQS = 32,
+	BACKLOG_SEQ_MARKS = 8 << 10,
 	BACKLOG_ENTRY = 2304,
-	BACKLOG_POOL = 6 << 20,
+	BACKLOG_POOL = (6 << 20) + BACKLOG_SEQS * (62 << 10),
 
 	BACKLOG_BYTES = PLAN_VSOCK_CONNS * (BACKLOG_SMALL + BACKLOG_ENTRY) +
-			BACKLOG_LARGES * (BACKLOG_LARGE - BACKLOG_SMALL) + BACKLOG_POOL,
+			BACKLOG_LARGES * (BACKLOG_LARGE - BACKLOG_SMALL) +
+			BACKLOG_SEQS * (BACKLOG_SEQ - BACKLOG_SMALL + BACKLOG_SEQ_MARKS) +
+			BACKLOG_POOL,
 };
 
 #endif

@@ -37,11 +37,12 @@ enum {
 	X(VSOCK_KICK0, 7)	/* rx; +1 tx; +2 event */                                   \
 	X(VSOCK_KICK1, 8)                                                                   \
 	X(VSOCK_KICK2, 9)                                                                   \
-	X(VSOCK_LISTEN, 10)	/* the host-side Unix socket, listening */                  \
-	X(VSOCK_DIAL, 11)	/* to the supervisor, which connects to PATH_PORT for us */ \
-	X(VSOCK_EPOLL, 12)                                                                  \
-	X(VSOCK_CONN0, 13)	/* first connection; the rest follow */                     \
-	X(VSOCK_NFDS, 13)
+	X(VSOCK_LISTEN, 10)	/* the host-side Unix socket, listening; even: a policy masks */ \
+	X(VSOCK_LISTEN_SEQ, 11)	/* the same for SOCK_SEQPACKET */                           \
+	X(VSOCK_DIAL, 12)	/* to the supervisor, which connects to PATH_PORT for us */ \
+	X(VSOCK_EPOLL, 13)                                                                  \
+	X(VSOCK_CONN0, 14)	/* first connection; the rest follow */                     \
+	X(VSOCK_NFDS, 14)
 
 /* VMM: everything from VMM_LINK0 on is per device.  VCPU0.. are born inside. */
 #define VMM_FDS(X)                                                                      \

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dial.c: one hostile number in, one connected socket out.
  *
- * The vsock process may be in the guest's hands.  All it can choose is a 32-bit port, which
- * becomes digits behind a name of ours; the working directory is the directory of the VM's
- * sockets and has no way out (rundir.c), the network namespace is empty, so there is nothing
- * else that a connection could reach.  A listener that does not accept costs us nothing:
- * connecting to a Unix socket never waits here. */
+ * The vsock process may be in the guest's hands.  All it can choose is one of two types of socket,
+ * which the listener has or the kernel refuses, and a 32-bit port, which becomes digits behind a
+ * name of ours; the working directory is the directory of the VM's sockets and has no way out
+ * (rundir.c), the network namespace is empty, so there is nothing else that a connection could
+ * reach.  A listener that does not accept costs us nothing: connecting to a Unix socket never
+ * waits here. */
 #include "jailer/dial.h"
 #include "core/dial.h"
 #include "core/log.h"
@@ -17,15 +18,17 @@
 #include <unistd.h>
 
 /* Returns a connected descriptor or -errno. */
-static int connect_port(const char *name, uint32_t port)
+static int connect_port(const char *name, const struct dial_request *request)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int err;
+	int fd, err;
 
+	if (request->type != SOCK_STREAM && request->type != SOCK_SEQPACKET)
+		return -EPROTOTYPE;
+	fd = socket(AF_UNIX, (int)request->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	log_format(un.sun_path, sizeof(un.sun_path), "%s_%u", name, port);
+	log_format(un.sun_path, sizeof(un.sun_path), "%s_%u", name, request->port);
 	if (connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0)
 		return fd;
 	err = errno;
@@ -67,7 +70,7 @@ bool dial_serve(int fd, const char *name)
 		return true;
 	if (n != (ssize_t)sizeof(in.r))
 		return false;
-	connected = connect_port(name, in.r.port);
+	connected = connect_port(name, &in.r);
 	ok = answer(fd, &in.r, connected);
 	/* Too many descriptors under way in sockets of this user: not the asker's fault. */
 	if (!ok && connected >= 0 && errno == ETOOMANYREFS)

@@ -120,6 +120,7 @@ static void plan_vsock(struct plan *p, unsigned d)
 	for (unsigned q = 0; q < QUEUES_VSOCK; q++)
 		add(pp, VSOCK_KICK0 + q, OBJ_KICK, d * PLAN_QUEUES + q);
 	add(pp, VSOCK_LISTEN, OBJ_LISTEN, 0);
+	add(pp, VSOCK_LISTEN_SEQ, OBJ_LISTEN, 1);
 	add(pp, VSOCK_DIAL, OBJ_DIAL_VSOCK, 0);
 	born(pp, VSOCK_EPOLL);
 	/* Below the connections no number may be free: the log stands in there, for FD_PAGES too. */

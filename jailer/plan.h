@@ -46,7 +46,7 @@ enum plan_object {
 	OBJ_CALL,		/* [device] */
 	OBJ_KICK,		/* [device * PLAN_QUEUES + queue] */
 	OBJ_DISK,		/* [device] */
-	OBJ_LISTEN,
+	OBJ_LISTEN,		/* [0 streams, 1 messages] */
 	OBJ_DIAL_VSOCK,
 	OBJ_DIAL_SUPERVISOR,
 	OBJ_CLIENT,

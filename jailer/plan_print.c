@@ -143,7 +143,7 @@ static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, 
 		snprintf(buf, size, "%s %s, %s", text, c->disk[fd->index].path,
 			 c->disk[fd->index].readonly ? "read-only" : "read-write");
 	else if (fd->object == OBJ_LISTEN)
-		snprintf(buf, size, "%s %s", text, c->vsock_path);
+		snprintf(buf, size, "%s %s%s", text, c->vsock_path, fd->index == 0 ? "" : ".seq");
 	else if (fd->object == OBJ_LINK_VMM || fd->object == OBJ_CALL)
 		snprintf(buf, size, "%s %u", text, fd->index);
 	else if (fd->object == OBJ_KICK)

@@ -14,6 +14,7 @@
  * there any more whom a directory on the way belongs to.  So the path is judged before, and what
  * it leads to later must be the same directory. */
 #include "jailer/rundir.h"
+#include "core/log.h"
 #include "core/pages.h"
 #include "jailer/path.h"
 
@@ -36,6 +37,8 @@ enum {
 	BACKLOG = 128,
 	ENTRIES_MAX = 4096,	/* removed at most: a directory is never walked for ever */
 };
+
+static const char seq_suffix[] = ".seq";
 
 const char *rundir_socket_name(const struct config *c)
 {
@@ -115,11 +118,11 @@ static bool stale(int dir, const char *name)
 }
 
 /* An error number, or 0 with *@sock bound to @name in @dir. */
-static int bind_in(int dir, const char *name, int *sock)
+static int bind_in(int dir, const char *name, int type, int *sock)
 {
 	int rc;
 
-	*sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	*sock = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (*sock < 0 || fchdir(dir) < 0)
 		return -errno;
 	rc = bind_here(*sock, name);
@@ -130,27 +133,51 @@ static int bind_in(int dir, const char *name, int *sock)
 	return rc;
 }
 
+/* "<name>.seq": where clients connect that want messages. */
+static const char *seq_name(const struct config *c, char name[sizeof(((struct sockaddr_un *)0)->sun_path)])
+{
+	log_format(name, sizeof(((struct sockaddr_un *)0)->sun_path), "%s%s",
+		   rundir_socket_name(c), seq_suffix);
+	return name;
+}
+
+/* Listens on @name of @type, which is @suffix behind the configured path. */
+static int listen_on(struct opened *o, const struct config *c, int type, int index,
+		     struct failure *f)
+{
+	char seq[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *name = type == SOCK_STREAM ? rundir_socket_name(c) : seq_name(c, seq);
+	const char *suffix = type == SOCK_STREAM ? "" : seq_suffix;
+	int dir = o->fd[OBJ_RUNDIR][0], sock, rc;
+
+	rc = bind_in(dir, name, type, &sock);
+	if (rc == -EADDRINUSE)
+		return fail(f, 0, "choose another path, or stop who uses it",
+			    "listen on %s%s: exists and is in use", c->vsock_path, suffix);
+	if (rc == 0 && listen(sock, BACKLOG) < 0) {
+		rc = -errno;
+		unlinkat(dir, name, 0);
+	}
+	if (rc != 0)
+		return fail(f, -rc, NULL, "listen on %s%s", c->vsock_path, suffix);
+	o->fd[OBJ_LISTEN][index] = sock;
+	return 0;
+}
+
 int rundir_listen(struct opened *o, const struct config *c, struct failure *f)
 {
-	int dir = o->fd[OBJ_RUNDIR][0], sock, rc;
+	int dir = o->fd[OBJ_RUNDIR][0];
 
 	if (c->vsock_path == NULL)
 		return 0;
-	rc = bind_in(dir, rundir_socket_name(c), &sock);
-	if (rc == -EADDRINUSE)
-		return fail(f, 0, "choose another path, or stop who uses it",
-			    "listen on %s: exists and is in use", c->vsock_path);
-	/* The children start in the directory that the jailer is in: not in this one. */
-	if (rc == 0 && chdir("/") < 0)
-		rc = -errno;
-	if (rc != 0)
-		return fail(f, -rc, NULL, "listen on %s", c->vsock_path);
-	if (listen(sock, BACKLOG) < 0) {
+	if (listen_on(o, c, SOCK_STREAM, 0, f) != 0)
+		return -1;
+	if (listen_on(o, c, SOCK_SEQPACKET, 1, f) != 0) {
 		unlinkat(dir, rundir_socket_name(c), 0);
-		return fail(f, errno, NULL, "listen on %s", c->vsock_path);
+		return -1;
 	}
-	o->fd[OBJ_LISTEN][0] = sock;
-	return 0;
+	/* The children start in the directory that the jailer is in: not in this one. */
+	return chdir("/") < 0 ? fail(f, errno, NULL, "leave the directory of %s", c->vsock_path) : 0;
 }
 
 int rundir_find(struct opened *o, const struct plan *p, struct failure *f)
@@ -232,13 +259,16 @@ static unsigned remove_round(int dir, const char *base)
 void rundir_remove(int dir, int parent, const struct config *c)
 {
 	const char *name = c->vsock_path != NULL ? rundir_socket_name(c) : NULL;
+	char seq[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	unsigned total = 0, round = 1;
 
-	if (dir >= 0 && name != NULL)
+	if (dir >= 0 && name != NULL) {
 		unlinkat(dir, name, 0);
+		unlinkat(dir, seq_name(c, seq), 0);
+	}
 	if (dir >= 0 && c->run_dir != NULL)
 		unlinkat(dir, PAGES_NAME, 0);
-	/* Without a directory of its own, the VM has made only that one. */
+	/* Without a directory of its own, the VM has made only those two. */
 	while (dir >= 0 && name != NULL && c->run_dir != NULL && round > 0 &&
 	       total < ENTRIES_MAX) {
 		round = remove_round(dir, name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rundir.h: the directory of the VM's sockets on the host's side.
  *
- * "<path>" is where the host's programs connect to reach the guest, "<path>_<port>" where they
- * listen for the guest. */
+ * "<path>" is where the host's programs connect to reach the guest, "<path>.seq" the same for
+ * messages (SOCK_SEQPACKET), "<path>_<port>" where they listen for the guest. */
 #ifndef IMMURE_JAILER_RUNDIR_H
 #define IMMURE_JAILER_RUNDIR_H
 
@@ -20,12 +20,12 @@ must_check int rundir_find(struct opened *o, const struct plan *p, struct failur
  * -1 with @f filled. */
 must_check int rundir_open(struct opened *o, const struct plan *p, struct failure *f);
 
-/* Listens on the vsock socket in the opened directory, which becomes the working directory; a
+/* Listens on the two vsock sockets in the opened directory; a
  * socket that a dead VM left is replaced, a live one refused.  Call in the VM's network
  * namespace.  Returns 0, or -1 with @f filled and no socket made. */
 must_check int rundir_listen(struct opened *o, const struct config *c, struct failure *f);
 
-/* Removes what a VM leaves: the listening socket and "<name>_<port>" sockets in @dir, its counters;
+/* Removes what a VM leaves: the listening sockets and "<name>_<port>" sockets in @dir, its counters;
  * then, when @parent >= 0, the directory itself.  Descriptors < 0: nothing to do. */
 void rundir_remove(int dir, int parent, const struct config *c);
 

@@ -5,12 +5,14 @@
  * ever subtracted, modulo 2^32, and the difference is compared; ports are keys of a hash table
  * whose seed the guest does not know.
  *
- * The windows.  Each connection is promised WINDOW_MIN; blocks for PLAN_VSOCK_CONNS of those
+ * The windows of streams.  Each connection is promised WINDOW_MIN; blocks for PLAN_VSOCK_CONNS of those
  * are set aside.  What the pool has beyond (WINDOW_SPARE) makes the windows of early
  * connections larger, up to WINDOW_MAX: each new one gets at most an eighth of what is left, so
  * nobody gets all, and a window never shrinks, so a promise is never taken back.  The sum
  * of all promises, counted in blocks, cannot exceed the pool. */
 #include "devices/vsock/conn.h"
+
+#include "devices/vsock/wire.h"
 
 enum {
 	SPARE_SHARE = 8,
@@ -80,11 +82,14 @@ static struct conn *entry(struct conn_table *t, uint16_t number)
 	return number != 0 ? &t->conn[number - 1] : NULL;
 }
 
-struct conn *conn_new(struct conn_table *t, enum conn_state state, int fd)
+struct conn *conn_new(struct conn_table *t, enum conn_state state, int type, int fd)
 {
 	struct conn *c = entry(t, t->free);
 	uint32_t generation;
+	int slot = type == VSOCK_TYPE_SEQPACKET ? message_slot(&t->messages) : 0;
 
+	if (slot < 0)
+		return NULL;
 	if (c != NULL)
 		t->free = c->hash_next;
 	else if (t->fresh < PLAN_VSOCK_CONNS)
@@ -92,7 +97,10 @@ struct conn *conn_new(struct conn_table *t, enum conn_state state, int fd)
 	else
 		return NULL;
 	generation = c->generation;
-	*c = (struct conn){ .generation = generation, .fd = fd, .state = (uint8_t)state };
+	*c = (struct conn){ .generation = generation, .fd = fd, .state = (uint8_t)state,
+			    .type = (uint8_t)type, .slot = (uint8_t)slot };
+	if (type == VSOCK_TYPE_SEQPACKET)
+		message_take_slot(&t->messages, c->slot);
 	t->used++;
 	return c;
 }
@@ -102,13 +110,29 @@ void conn_free(struct conn_table *t, struct conn *c)
 	for (int i = 0; i < CONN_LISTS; i++)
 		conn_list_remove(t, (enum conn_list)i, c);
 	conn_unbind(t, c);
-	fifo_drop(&t->pool, &c->fifo);
+	conn_drop_backlog(t, c);
+	if (c->type == VSOCK_TYPE_SEQPACKET)
+		message_free_slot(&t->messages, c->slot);
 	t->spare -= c->extra;
 	c->state = CONN_FREE;
 	c->generation++;
 	c->hash_next = t->free;
 	t->free = (uint16_t)(index_of(t, c) + 1);
 	t->used--;
+}
+
+bool conn_waiting(const struct conn_table *t, const struct conn *c)
+{
+	return c->fifo.len > 0 && (c->type != VSOCK_TYPE_SEQPACKET ||
+				   t->messages.count[c->slot] > 0);
+}
+
+void conn_drop_backlog(struct conn_table *t, struct conn *c)
+{
+	if (c->type == VSOCK_TYPE_SEQPACKET)
+		message_drop(&t->messages, c->slot);
+	credit_passed_on(&c->credit, c->fifo.len);
+	fifo_drop(&t->pool, &c->fifo);
 }
 
 static uint32_t bucket(const struct conn_table *t, uint32_t guest_port, uint32_t host_port)
@@ -128,10 +152,14 @@ void conn_bind(struct conn_table *t, struct conn *c, uint32_t guest_port, uint32
 	uint16_t *head = &t->hash[bucket(t, guest_port, host_port)];
 	uint32_t extra = (WINDOW_SPARE - t->spare) / SPARE_SHARE;
 
-	extra = (uint32_t)min_u64(extra, (WINDOW_MAX - WINDOW_MIN) / BLOCK_BYTES);
-	t->spare += extra;
-	c->extra = (uint16_t)extra;
-	credit_init(&c->credit, WINDOW_MIN + extra * BLOCK_BYTES);
+	if (c->type == VSOCK_TYPE_SEQPACKET) {
+		credit_init(&c->credit, WINDOW_SEQ);
+	} else {
+		extra = (uint32_t)min_u64(extra, (WINDOW_MAX - WINDOW_MIN) / BLOCK_BYTES);
+		t->spare += extra;
+		c->extra = (uint16_t)extra;
+		credit_init(&c->credit, WINDOW_MIN + extra * BLOCK_BYTES);
+	}
 	c->guest_port = guest_port;
 	c->host_port = host_port;
 	c->bound = true;
@@ -225,4 +253,9 @@ void conn_list_remove(struct conn_table *t, enum conn_list which, struct conn *c
 struct conn *conn_list_first(struct conn_table *t, enum conn_list which)
 {
 	return entry(t, t->list[which].first);
+}
+
+struct conn *conn_list_next(struct conn_table *t, enum conn_list which, const struct conn *c)
+{
+	return entry(t, c->link[which].next);
 }

@@ -17,12 +17,16 @@
 #include "core/base.h"
 #include "core/fdplan.h"
 #include "devices/vsock/buffer.h"
+#include "devices/vsock/message.h"
 
 enum {
 	WINDOW_MIN = 2 << 10,		/* what every connection gets, in bytes */
 	WINDOW_MAX = 128 << 10,		/* what it gets while there are few */
-	/* Blocks beyond what PLAN_VSOCK_CONNS connections at WINDOW_MIN can use. */
-	WINDOW_SPARE = POOL_BLOCKS - PLAN_VSOCK_CONNS * FIFO_BLOCKS(WINDOW_MIN),
+	/* What a SEQPACKET connection gets, always, as there are at most MESSAGE_SLOTS. */
+	WINDOW_SEQ = MESSAGE_MAX,
+	/* Blocks beyond what PLAN_VSOCK_CONNS connections at WINDOW_MIN, and those, can use. */
+	WINDOW_SPARE = POOL_BLOCKS - PLAN_VSOCK_CONNS * FIFO_BLOCKS(WINDOW_MIN) -
+		       MESSAGE_SLOTS * (FIFO_BLOCKS(WINDOW_SEQ) - FIFO_BLOCKS(WINDOW_MIN)),
 
 	PORT_FIRST = 0x40000000,	/* host side of connections that the host opens */
 	PORT_LAST = 0x7fffffff,
@@ -100,6 +104,8 @@ struct conn {
 	int fd;				/* host half; -1: none */
 	uint32_t generation;		/* of this entry */
 	uint8_t state;			/* enum conn_state */
+	uint8_t type;			/* VSOCK_TYPE_STREAM or VSOCK_TYPE_SEQPACKET */
+	uint8_t slot;			/* of its messages; SEQPACKET only */
 	uint8_t owed;			/* enum conn_owed */
 	uint8_t guest_shut;		/* enum vsock_shut: the guest said */
 	uint8_t told_shut;		/* enum vsock_shut: we said to the guest */
@@ -114,6 +120,7 @@ struct conn {
 	bool asked;			/* CREDIT_REQUEST sent since credit was last there */
 	bool large;			/* has one of the BACKLOG_LARGES send buffers */
 	uint8_t line_len;
+	uint32_t peeked;		/* bytes of the host's message that the guest has */
 	uint16_t extra;			/* blocks beyond FIFO_BLOCKS(WINDOW_MIN) reserved */
 	uint16_t hash_next;		/* entry + 1; also links the free entries */
 	struct conn_link link[CONN_LISTS];
@@ -138,13 +145,21 @@ struct conn_table {
 	uint16_t hash[CONN_HASH];
 	struct conn conn[PLAN_VSOCK_CONNS];
 	struct pool pool;
+	struct messages messages;
 };
 
 /* @t is all zero.  @seed is random. */
 void conn_table_init(struct conn_table *t, uint64_t seed);
 
-/* A new entry with host half @fd (or -1) and no guest half; NULL when the table is full. */
-must_check struct conn *conn_new(struct conn_table *t, enum conn_state state, int fd);
+/* A new entry with host half @fd (or -1) and no guest half; NULL when the table is full, or there
+ * are MESSAGE_SLOTS of type SEQPACKET. */
+must_check struct conn *conn_new(struct conn_table *t, enum conn_state state, int type, int fd);
+
+/* May anything that the guest sent go to the host now?  Of a message, only when it is whole. */
+must_check bool conn_waiting(const struct conn_table *t, const struct conn *c);
+
+/* Forgets all that the guest sent and the host has not taken. */
+void conn_drop_backlog(struct conn_table *t, struct conn *c);
 
 /* Takes @c off all lists and gives entry, blocks and window back.  The descriptor is gone by
  * now (fd is -1). */
@@ -170,6 +185,10 @@ must_check struct conn *conn_by_cookie(struct conn_table *t, uint32_t cookie);
 void conn_list_add(struct conn_table *t, enum conn_list which, struct conn *c);
 void conn_list_remove(struct conn_table *t, enum conn_list which, struct conn *c);
 must_check struct conn *conn_list_first(struct conn_table *t, enum conn_list which);
+
+/* The one behind @c, which is on @which; NULL: it is the last. */
+must_check struct conn *conn_list_next(struct conn_table *t, enum conn_list which,
+				       const struct conn *c);
 
 _Static_assert(WINDOW_SPARE >= 0, "every connection has its smallest window");
 _Static_assert(WINDOW_MIN % BLOCK_BYTES == 0 && WINDOW_MAX % BLOCK_BYTES == 0, "whole blocks");

@@ -16,6 +16,7 @@
 #include "core/backlog.h"
 #include "core/dial.h"
 #include "core/log.h"
+#include "devices/vsock/wire.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,15 +30,15 @@ static bool would_block(int err)
 	return err == EAGAIN || err == EWOULDBLOCK || err == EINTR;
 }
 
-int host_accept(struct host *h)
+int host_accept(struct host *h, enum host_kind kind)
 {
 	static struct log_limit limit;
-	int fd = accept4(h->listen, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(h->listen[kind], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0)
 		return fd;
 	if (would_block(errno))
-		h->listen_ready = false;
+		h->listen_ready[kind] = false;
 	else if (errno != ECONNABORTED)
 		log_limited(&limit, "vsock: accept: error %d", errno);
 	return -1;
@@ -59,10 +60,20 @@ static bool set_send_buffer(const struct conn *c, int bytes)
 	return setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0;
 }
 
+/* A read that only looks begins where the last one ended. */
+static bool look_on(const struct conn *c)
+{
+	static const int start = 0;
+
+	return setsockopt(c->fd, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof(start)) == 0;
+}
+
 bool host_adopt(const struct host *h, const struct conn *c, uint32_t cookie)
 {
-	return set_send_buffer(c, BACKLOG_SNDBUF_SMALL) &&
-	       watch(h, c, cookie, EPOLL_CTL_ADD, 0);
+	bool seq = c->type == VSOCK_TYPE_SEQPACKET;
+
+	return set_send_buffer(c, seq ? BACKLOG_SNDBUF_SEQ : BACKLOG_SNDBUF_SMALL) &&
+	       (!seq || look_on(c)) && watch(h, c, cookie, EPOLL_CTL_ADD, 0);
 }
 
 bool host_enlarge(const struct conn *c)
@@ -72,7 +83,7 @@ bool host_enlarge(const struct conn *c)
 
 uint32_t host_piece(const struct conn *c)
 {
-	return c->large ? UINT32_MAX : BACKLOG_PIECE;
+	return c->large || c->type == VSOCK_TYPE_SEQPACKET ? UINT32_MAX : BACKLOG_PIECE;
 }
 
 void host_watch_room(const struct host *h, const struct conn *c, uint32_t cookie, bool room)
@@ -134,6 +145,10 @@ enum host_line host_read_line(struct conn *c, uint32_t *port)
 	/* Look first: what stands behind the line is already the guest's. */
 	end = memchr(at, '\n', (size_t)n);
 	take = end ? (size_t)(end + 1 - at) : (size_t)n;
+	/* The rest of a message is not there to be read later. */
+	if (c->type == VSOCK_TYPE_SEQPACKET &&
+	    (end == NULL || take < (size_t)n || take == room))
+		return HOST_LINE_BAD;
 	if (recvfrom(c->fd, at, take, MSG_DONTWAIT, NULL, NULL) != (ssize_t)take)
 		return HOST_LINE_BAD;
 	c->line_len = (uint8_t)(c->line_len + take);
@@ -189,6 +204,22 @@ uint32_t host_recv_pieces(struct conn *c, const struct iovec *iov, int n)
 	return received(c, readv(c->fd, iov, n));
 }
 
+uint32_t host_recv_message(struct conn *c, void *data, uint32_t len, uint32_t *left)
+{
+	ssize_t n = recvfrom(c->fd, data, len, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, NULL, NULL);
+	uint32_t got;
+
+	*left = 0;
+	if (n <= 0)
+		return received(c, n);
+	got = (uint32_t)min_u64((uint64_t)n, len);
+	*left = (uint32_t)n - got;
+	/* It is there: nobody else reads from this socket. */
+	if (*left == 0)
+		(void)recvfrom(c->fd, data, 0, MSG_DONTWAIT, NULL, NULL);
+	return got;
+}
+
 void host_end_write(const struct conn *c)
 {
 	/* An error says that the peer is gone, which its own event tells better. */
@@ -210,9 +241,12 @@ void host_close(struct conn *c)
 	c->armed = false;
 }
 
-enum host_dial host_ask(struct host *h, uint32_t cookie, uint32_t port)
+enum host_dial host_ask(struct host *h, uint32_t cookie, const struct conn *c)
 {
-	struct dial_request ask = { .cookie = cookie, .port = port };
+	struct dial_request ask = {
+		.cookie = cookie, .port = c->host_port,
+		.type = c->type == VSOCK_TYPE_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM,
+	};
 
 	if (h->dial_dead)
 		return HOST_DIAL_DEAD;

@@ -11,9 +11,13 @@
 #include "core/fdplan.h"
 #include "devices/vsock/conn.h"
 
+/* The two kinds of sockets, each with a listening one. */
+enum host_kind { HOST_STREAM, HOST_SEQ, HOST_KINDS };
+
 struct host {
-	int epoll, listen, dial;
-	bool listen_ready;	/* somebody may wait to be accepted */
+	int epoll, dial;
+	int listen[HOST_KINDS];
+	bool listen_ready[HOST_KINDS];	/* somebody may wait to be accepted */
 	bool dial_ready;	/* an answer may be there */
 	bool dial_dead;		/* the supervisor's end is closed or broke the protocol */
 	uint32_t dials;		/* requests that were not answered yet */
@@ -32,7 +36,7 @@ enum {
 
 /* The next client's descriptor, or -1 when there is none (then listen_ready is false) or none
  * can be had now. */
-must_check int host_accept(struct host *h);
+must_check int host_accept(struct host *h, enum host_kind kind);
 
 /* Bounds what the socket of a new connection holds, and has the loop told when it becomes
  * readable or ends.  False: it is none, or the kernel has no memory for it. */
@@ -46,7 +50,8 @@ void host_watch_room(const struct host *h, const struct conn *c, uint32_t cookie
 
 enum host_line { HOST_LINE_MORE, HOST_LINE_BAD, HOST_LINE_PORT };
 
-/* Takes what has come of the line "CONNECT <port>\n", and no byte behind it.  HOST_LINE_PORT:
+/* Takes what has come of the line "CONNECT <port>\n", and no byte behind it; of a SEQPACKET client,
+ * a message that is the line.  HOST_LINE_PORT:
  * it is complete, *@port is set.  HOST_LINE_BAD: it never will be.  HOST_LINE_MORE: call again
  * while c->readable. */
 must_check enum host_line host_read_line(struct conn *c, uint32_t *port);
@@ -72,6 +77,11 @@ must_check uint32_t host_recv(struct conn *c, void *data, uint32_t len);
 /* The same into the @n pieces of @iov, which hold more than 0 bytes together. */
 must_check uint32_t host_recv_pieces(struct conn *c, const struct iovec *iov, int n);
 
+/* Reads up to @len bytes (> 0) of the first message there is, behind those read before, to @data;
+ * returns how many.  *@left: so many of it are still to be read; 0: it was taken off the socket.
+ * Returns 0 as host_recv() does; an empty message is an end, too. */
+must_check uint32_t host_recv_message(struct conn *c, void *data, uint32_t len, uint32_t *left);
+
 /* Ends one direction: the peer reads an end of file, or its writes fail. */
 void host_end_write(const struct conn *c);
 void host_end_read(const struct conn *c);
@@ -86,8 +96,8 @@ enum host_dial {
 	HOST_DIAL_DEAD,		/* there is no supervisor to ask */
 };
 
-/* Asks the supervisor for a connection to @port. */
-must_check enum host_dial host_ask(struct host *h, uint32_t cookie, uint32_t port);
+/* Asks the supervisor for a connection of the type of @c to its host port. */
+must_check enum host_dial host_ask(struct host *h, uint32_t cookie, const struct conn *c);
 
 /* Takes one answer: for OK and REFUSED *@cookie is set, for OK *@fd is ours. */
 must_check enum host_dial host_answer(struct host *h, uint32_t *cookie, int *fd);

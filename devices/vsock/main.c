@@ -80,7 +80,8 @@ static void make_epoll(void)
 	watch(VSOCK_LINK, EPOLLIN);
 	for (int q = 0; q < VSOCK_QUEUES; q++)
 		watch(VSOCK_KICK0 + q, EPOLLIN | EPOLLET);
-	watch(VSOCK_LISTEN, EPOLLIN | EPOLLET);
+	for (int k = 0; k < HOST_KINDS; k++)
+		watch(VSOCK_LISTEN + k, EPOLLIN | EPOLLET);
 	watch(VSOCK_DIAL, EPOLLIN | EPOLLET);
 }
 
@@ -109,13 +110,14 @@ static void never_wait(int fd)
 static void set_up(uint64_t cid)
 {
 	struct host host = {
-		.epoll = VSOCK_EPOLL, .listen = VSOCK_LISTEN, .dial = VSOCK_DIAL,
-		.listen_ready = true, .dial_ready = true,
+		.epoll = VSOCK_EPOLL, .dial = VSOCK_DIAL, .dial_ready = true,
+		.listen = { VSOCK_LISTEN, VSOCK_LISTEN_SEQ }, .listen_ready = { true, true },
 	};
 	uint64_t seed;
 
 	never_wait(VSOCK_LINK);
 	never_wait(VSOCK_LISTEN);
+	never_wait(VSOCK_LISTEN_SEQ);
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		die_errno(errno, "get random bytes");
 	vsock_init(&vsock, &mem, cid, host, seed);
@@ -187,7 +189,9 @@ static bool on_event(const struct epoll_event *ev)
 	if ((ev->data.u64 & HOST_EVENT_CONN) != 0)
 		vsock_event(&vsock, (uint32_t)ev->data.u64, ev->events);
 	else if (ev->data.u64 == VSOCK_LISTEN)
-		vsock.host.listen_ready = true;
+		vsock.host.listen_ready[HOST_STREAM] = true;
+	else if (ev->data.u64 == VSOCK_LISTEN_SEQ)
+		vsock.host.listen_ready[HOST_SEQ] = true;
 	else if (ev->data.u64 == VSOCK_DIAL)
 		vsock.host.dial_ready = true;
 	else if (ev->data.u64 == VSOCK_LINK)

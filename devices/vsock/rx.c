@@ -10,6 +10,9 @@
  * read into many buffers, and as many packets as it fills.  Those in line share what one turn may
  * take, so that a flood makes nobody wait longer for it.
  *
+ * A message (SEQPACKET) stays in its socket, and counts there against who sent it, until the guest
+ * has its last piece.
+ *
  * When the driver has no buffer left the line just stands: nothing is queued anywhere but in
  * the sockets, and the sockets' senders wait. */
 #include "devices/vsock/vsock.h"
@@ -50,8 +53,29 @@ static uint32_t put_stray(struct vsock *v)
 				     .op = VSOCK_OP_RST, .type = s.type });
 }
 
+/* Reads from the socket of @c, up to @len bytes; *@flags is for their packet (enum vsock_seq). */
+static uint32_t receive(struct vsock *v, struct conn *c, void *to, uint32_t len, uint32_t *flags)
+{
+	static struct log_limit limit;
+	uint32_t n, left;
+
+	if (c->type != VSOCK_TYPE_SEQPACKET)
+		return host_recv(c, to, len);
+	n = host_recv_message(c, to, len, &left);
+	/* A guest waits for the whole of a message before it makes room for more. */
+	if (n > 0 && left > 0 && c->peeked + n + left > c->credit.peer_buf_alloc) {
+		log_limited(&limit, "vsock: port %u: message of %u bytes, the guest takes %u",
+			    c->guest_port, c->peeked + n + left, c->credit.peer_buf_alloc);
+		vsock_kill(v, c);
+		return 0;
+	}
+	c->peeked = left > 0 ? c->peeked + n : 0;
+	*flags = n > 0 && left == 0 ? VSOCK_SEQ_EOM : 0;
+	return n;
+}
+
 /* Reads what the socket has behind the header of the buffer in hand; returns the bytes. */
-static uint32_t read_data(struct vsock *v, struct conn *c)
+static uint32_t read_data(struct vsock *v, struct conn *c, uint32_t *flags)
 {
 	uint32_t room = (uint32_t)min_u64(v->chain.write_len - VSOCK_HDR,
 					  credit_available(&c->credit));
@@ -62,20 +86,20 @@ static uint32_t read_data(struct vsock *v, struct conn *c)
 	if (!vsock_has_data(c) || room == 0)
 		return 0;
 	if (vq_chain_writable(&v->chain, VSOCK_HDR, room, &iov, 1) == 1) {
-		n = host_recv(c, iov.iov_base, room);
+		n = receive(v, c, iov.iov_base, room, flags);
 	} else {
-		n = host_recv(c, v->bounce, room);
+		n = receive(v, c, v->bounce, room, flags);
 		if (n > 0 && !vq_chain_write(&v->chain, VSOCK_HDR, v->bounce, n))
 			return 0;
 	}
 	credit_sent(&c->credit, n);
 	if (n > 0)
-		c->greedy = n == room;
+		c->greedy = n == room && c->type == VSOCK_TYPE_STREAM;
 	return n;
 }
 
 /* The most urgent thing @c has to say; VSOCK_OP_INVALID: nothing after all. */
-static enum vsock_op choose(struct vsock *v, struct conn *c, uint32_t *len)
+static enum vsock_op choose(struct vsock *v, struct conn *c, struct answer *a)
 {
 	if ((c->owed & OWE_RST) != 0)
 		return VSOCK_OP_RST;
@@ -85,9 +109,11 @@ static enum vsock_op choose(struct vsock *v, struct conn *c, uint32_t *len)
 		return VSOCK_OP_RESPONSE;
 	if (vsock_news(c) != 0)
 		return VSOCK_OP_SHUTDOWN;
-	*len = read_data(v, c);
-	if (*len > 0)
+	a->len = read_data(v, c, &a->flags);
+	if (a->len > 0)
 		return VSOCK_OP_RW;
+	if ((c->owed & OWE_RST) != 0)
+		return VSOCK_OP_RST;
 	/* It may have been the end that was read. */
 	if (vsock_news(c) != 0)
 		return VSOCK_OP_SHUTDOWN;
@@ -135,7 +161,7 @@ static struct answer answer_of(const struct conn *c)
 {
 	return (struct answer){
 		.guest_port = c->guest_port, .host_port = c->host_port,
-		.type = VSOCK_TYPE_STREAM,
+		.type = c->type,
 		.buf_alloc = c->credit.window, .fwd_cnt = c->credit.fwd_cnt,
 	};
 }
@@ -149,7 +175,7 @@ static uint32_t put_packet(struct vsock *v, struct conn *c)
 
 	/* To the end of the line, if vsock_settle() finds that it has more. */
 	conn_list_remove(&v->table, LIST_RUN, c);
-	a.op = choose(v, c, &a.len);
+	a.op = choose(v, c, &a);
 	if (a.op == VSOCK_OP_SHUTDOWN)
 		a.flags = vsock_news(c);
 	if (a.op != VSOCK_OP_INVALID) {

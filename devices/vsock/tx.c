@@ -5,13 +5,14 @@
  * driver split it, and only the copy is judged; `len` counts only as far as the chain reaches.
  *
  *   not our guest's CID, or not for the host          dropped (nobody to answer to)
- *   unknown type                                      RST of that type (§5.10.6.4.2)
+ *   unknown type, or not that of the connection       RST of that type (§5.10.6.4.2)
  *   no such connection                                RST, unless it is one, or a REQUEST
  *   not legal now, or beyond its credit               RST, and the connection is over
  *
  * A payload goes from guest memory straight into the socket when nothing waits before it; what
  * the socket does not take is copied to the connection's fifo, which has room for all that the
- * guest has credit for.  So a packet never waits, and never holds up the one behind it. */
+ * guest has credit for.  So a packet never waits, and never holds up the one behind it.  A message
+ * (SEQPACKET) goes when its last packet is there, and straight only when that is its first. */
 #include "devices/vsock/vsock.h"
 
 #include "core/log.h"
@@ -78,30 +79,49 @@ static bool keep(struct vsock *v, struct conn *c, uint32_t from, uint32_t len)
 	return true;
 }
 
-/* §5.10.6.3, §5.10.6.5.  False: the guest may not send this. */
-static bool payload(struct vsock *v, struct conn *c, uint32_t len)
+/* Sends the payload, which is a whole message.  False: it has to wait. */
+static bool send_message(struct vsock *v, struct conn *c, uint32_t len)
 {
-	uint32_t done = 0;
+	uint32_t part = len;
+	const void *data = in_one_piece(v, 0, &part);
+
+	/* Large pieces, each of them worth a call of its own: but it must be one call. */
+	if (data != NULL && part < len)
+		data = vq_chain_read(&v->chain, VSOCK_HDR, v->bounce, len) ? v->bounce : NULL;
+	return data != NULL && host_send(c, data, len) == len;
+}
+
+/* §5.10.6.3, §5.10.6.5.  False: the guest may not send this. */
+static bool payload(struct vsock *v, struct conn *c, const struct packet *p)
+{
+	bool seq = c->type == VSOCK_TYPE_SEQPACKET;
+	bool end = seq && (p->flags & VSOCK_SEQ_EOM) != 0;
+	uint32_t len = p->len, done = 0;
 
 	if ((c->guest_shut & VSOCK_SHUT_SEND) != 0 || (c->owed & OWE_RESPONSE) != 0)
 		return false;
 	if (len > v->chain.read_len - VSOCK_HDR || !credit_received(&c->credit, len))
 		return false;
-	if (c->fifo.len == 0 && !c->broken)
+	if (c->fifo.len == 0 && !c->broken && !seq)
 		done = send_now(v, c, len);
+	else if (c->fifo.len == 0 && !c->broken && end && len > 0 && send_message(v, c, len))
+		done = len;
 	/* Nobody is there to take it: the guest is told so, and until then loses no credit. */
 	if (c->broken)
 		done = len;
 	credit_passed_on(&c->credit, done);
 	if (!keep(v, c, done, len))
 		return false;
+	/* An empty message is none: whoever reads it would take it for the end. */
+	if (end && c->fifo.len > 0)
+		message_ends(&v->table.messages, c->slot, c->credit.rx_cnt - 1);
 	if (credit_should_tell(&c->credit))
 		c->owed |= OWE_CREDIT;
 	return true;
 }
 
 /* Returns true when the guest wants neither direction any more. */
-static bool half_close(struct conn *c, uint32_t flags)
+static bool half_close(const struct vsock *v, struct conn *c, uint32_t flags)
 {
 	uint32_t more = flags & VSOCK_SHUT_BOTH & ~(uint32_t)c->guest_shut;
 
@@ -110,7 +130,7 @@ static bool half_close(struct conn *c, uint32_t flags)
 		return true;
 	if ((more & VSOCK_SHUT_RCV) != 0 && c->fd >= 0)
 		host_end_read(c);
-	if ((more & VSOCK_SHUT_SEND) != 0 && c->fd >= 0 && c->fifo.len == 0)
+	if ((more & VSOCK_SHUT_SEND) != 0 && c->fd >= 0 && !conn_waiting(&v->table, c))
 		host_end_write(c);
 	return false;
 }
@@ -122,10 +142,10 @@ static void on_open(struct vsock *v, struct conn *c, const struct packet *p)
 
 	switch ((enum vsock_op)p->op) {
 	case VSOCK_OP_RW:
-		legal = payload(v, c, p->len);
+		legal = payload(v, c, p);
 		break;
 	case VSOCK_OP_SHUTDOWN:
-		if (half_close(c, p->flags)) {
+		if (half_close(v, c, p->flags)) {
 			vsock_finish(v, c);
 			return;
 		}
@@ -196,11 +216,16 @@ static void on_nothing(struct vsock *v, const struct packet *p)
 	if (p->op == VSOCK_OP_RST)
 		return;
 	if (p->op == VSOCK_OP_REQUEST)
-		c = vsock_request(v, p->guest_port, p->host_port);
+		c = vsock_request(v, p->guest_port, p->host_port, p->type);
 	if (c != NULL)
 		credit_heard(&c->credit, p->buf_alloc, p->fwd_cnt);
 	else
 		vsock_stray(v, (struct stray){ p->guest_port, p->host_port, p->type });
+}
+
+static bool known_type(const struct vsock *v, uint16_t type)
+{
+	return type == VSOCK_TYPE_STREAM || (type == VSOCK_TYPE_SEQPACKET && v->seqpacket);
 }
 
 /* One packet: v->chain. */
@@ -227,16 +252,15 @@ static void packet(struct vsock *v)
 		.buf_alloc = le32(h.buf_alloc), .fwd_cnt = le32(h.fwd_cnt),
 		.type = le16(h.type), .op = le16(h.op),
 	};
-	if (p.type != VSOCK_TYPE_STREAM) {
+	c = conn_find(&v->table, p.guest_port, p.host_port);
+	if (!known_type(v, p.type) || (c != NULL && c->type != p.type)) {
 		if (p.op != VSOCK_OP_RST)
 			vsock_stray(v, (struct stray){ p.guest_port, p.host_port, p.type });
-		return;
-	}
-	c = conn_find(&v->table, p.guest_port, p.host_port);
-	if (c != NULL)
+	} else if (c != NULL) {
 		on_connection(v, c, &p);
-	else
+	} else {
 		on_nothing(v, &p);
+	}
 }
 
 enum batch vsock_tx(struct vsock *v)

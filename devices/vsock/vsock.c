@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vsock.c: the life of a connection, and the device as a whole.
  *
- *   host client                          guest
- *   connect() -> LINE                    REQUEST -> DIALLING -- supervisor refuses -> RST
- *   "CONNECT" -> ASKING -> REQUEST                     |
- *                  | RESPONSE: "OK"                    | supervisor sends a descriptor
- *                  '---------------> OPEN <- RESPONSE -'
- *                                     |
+ *     LINE, ASKING, DIALLING (open.c)
+ *                  |
+ *                OPEN
  *     guest: SHUTDOWN of both ways -> ENDED, RST to the guest, the fifo drains to the host
  *     guest: RST -------------------> gone, nothing drains
  *     host: closed -----------------> SHUTDOWN to the guest; its RST ends it, or ours after
@@ -73,6 +70,7 @@ enum vq_err vsock_activate(struct vsock *v, const struct link_activate *a, uint3
 		if (err != VQ_OK)
 			return err;
 	}
+	v->seqpacket = (a->features & VIRTIO_VSOCK_F_SEQPACKET) != 0;
 	v->active = true;
 	return VQ_OK;
 }
@@ -163,35 +161,29 @@ void vsock_kill(struct vsock *v, struct conn *c)
 	conn_list_remove(&v->table, LIST_DIAL, c);
 	conn_list_remove(&v->table, LIST_DRAIN, c);
 	hang_up(v, c);
-	fifo_drop(&v->table.pool, &c->fifo);
+	conn_drop_backlog(&v->table, c);
 	c->state = CONN_ENDED;
 	c->owed = OWE_RST;
 	vsock_wake(v, c);
 }
 
-/* Gives up what the oldest draining connection still had for the host.  False: there is none. */
-static bool drop_oldest_drain(struct vsock *v)
+bool vsock_drop_drain(struct vsock *v, int type)
 {
 	static struct log_limit limit;
 	struct conn *c = conn_list_first(&v->table, LIST_DRAIN);
 
+	/* At most VSOCK_DRAINS_MAX. */
+	while (c != NULL && type != 0 && c->type != type)
+		c = conn_list_next(&v->table, LIST_DRAIN, c);
 	if (c == NULL)
 		return false;
 	log_limited(&limit, "vsock: port %u: the host did not take the last %u bytes",
 		    c->host_port, c->fifo.len);
 	/* The entry is needed now; its RST, if the guest has not got it yet, needs none. */
 	if (c->bound)
-		vsock_stray(v, (struct stray){ c->guest_port, c->host_port,
-					       VSOCK_TYPE_STREAM });
+		vsock_stray(v, (struct stray){ c->guest_port, c->host_port, c->type });
 	vsock_forget(v, c);
 	return true;
-}
-
-static struct conn *new_conn(struct vsock *v, enum conn_state state, int fd)
-{
-	struct conn *c = conn_new(&v->table, state, fd);
-
-	return c == NULL && drop_oldest_drain(v) ? conn_new(&v->table, state, fd) : c;
 }
 
 void vsock_finish(struct vsock *v, struct conn *c)
@@ -199,9 +191,9 @@ void vsock_finish(struct vsock *v, struct conn *c)
 	conn_list_remove(&v->table, LIST_PATIENCE, c);
 	c->state = CONN_ENDED;
 	c->owed = OWE_RST;
-	if (c->fd >= 0 && c->fifo.len > 0) {
+	if (c->fd >= 0 && conn_waiting(&v->table, c)) {
 		if (v->table.list[LIST_DRAIN].count == VSOCK_DRAINS_MAX)
-			(void)drop_oldest_drain(v);
+			(void)vsock_drop_drain(v, 0);
 		conn_list_add(&v->table, LIST_DRAIN, c);
 	}
 	vsock_settle(v, c);
@@ -209,6 +201,8 @@ void vsock_finish(struct vsock *v, struct conn *c)
 
 void vsock_settle(struct vsock *v, struct conn *c)
 {
+	bool waiting;
+
 	/* Closed, and what it wrote before is read, or not wanted. */
 	if (c->hup && (c->eof || c->state == CONN_ENDED ||
 		       (c->guest_shut & VSOCK_SHUT_RCV) != 0))
@@ -216,72 +210,19 @@ void vsock_settle(struct vsock *v, struct conn *c)
 	/* hup is also the sum of two half-closes; the fifo is empty then, and this as true. */
 	if (c->hup && c->eof)
 		c->broken = true;
-	if (c->broken) {
-		credit_passed_on(&c->credit, c->fifo.len);
-		fifo_drop(&v->table.pool, &c->fifo);
-	}
-	if ((c->eof && c->broken) || (c->state == CONN_ENDED && c->fifo.len == 0))
+	if (c->broken)
+		conn_drop_backlog(&v->table, c);
+	waiting = conn_waiting(&v->table, c);
+	if ((c->eof && c->broken) || (c->state == CONN_ENDED && !waiting))
 		hang_up(v, c);
 	if (c->fd < 0)
 		conn_list_remove(&v->table, LIST_DRAIN, c);
-	if (c->fd >= 0 && c->armed != (c->fifo.len > 0)) {
+	if (c->fd >= 0 && c->armed != waiting) {
 		c->armed = !c->armed;
 		host_watch_room(&v->host, c, conn_cookie(&v->table, c), c->armed);
 	}
 	if (c->fd < 0 && !c->bound)
 		conn_free(&v->table, c);
-	else
-		vsock_wake(v, c);
-}
-
-struct conn *vsock_request(struct vsock *v, uint32_t guest_port, uint32_t host_port)
-{
-	struct conn *c = new_conn(v, CONN_DIALLING, -1);
-
-	if (c == NULL)
-		return NULL;
-	conn_bind(&v->table, c, guest_port, host_port);
-	conn_list_add(&v->table, LIST_DIAL, c);
-	vsock_be_patient(v, c);
-	return c;
-}
-
-void vsock_accepted(struct vsock *v, struct conn *c)
-{
-	conn_list_remove(&v->table, LIST_PATIENCE, c);
-	c->state = CONN_OPEN;
-	/* What came behind the CONNECT line had its event long ago. */
-	c->readable = true;
-	if (host_say_ok(c, c->host_port))
-		vsock_settle(v, c);
-	else
-		vsock_kill(v, c);
-}
-
-/* A client's line, as far as it has come. */
-static void client_line(struct vsock *v, struct conn *c)
-{
-	static struct log_limit limit;
-	enum host_line line;
-	uint32_t port = 0;
-
-	do
-		line = host_read_line(c, &port);
-	while (line == HOST_LINE_MORE && c->readable);
-	if (line == HOST_LINE_MORE)
-		return;
-	if (line == HOST_LINE_BAD) {
-		log_limited(&limit, "vsock: client without a CONNECT line");
-		vsock_forget(v, c);
-		return;
-	}
-	conn_list_remove(&v->table, LIST_LINE, c);
-	conn_bind(&v->table, c, port, conn_pick_port(&v->table, port));
-	c->state = CONN_ASKING;
-	c->owed = OWE_REQUEST;
-	vsock_be_patient(v, c);
-	if (c->hup)
-		vsock_kill(v, c);
 	else
 		vsock_wake(v, c);
 }
@@ -296,8 +237,7 @@ static void enlarge(struct vsock *v, struct conn *c)
 	}
 }
 
-/* The socket has room again. */
-static void drain(struct vsock *v, struct conn *c)
+static void drain_bytes(struct vsock *v, struct conn *c)
 {
 	uint32_t n, sent, max;
 
@@ -311,11 +251,38 @@ static void drain(struct vsock *v, struct conn *c)
 		if (sent < n)
 			break;
 	}
+}
+
+static void drain_messages(struct vsock *v, struct conn *c)
+{
+	struct messages *m = &v->table.messages;
+	uint32_t n, at;
+
+	/* Ends: a fifo holds at most WINDOW_SEQ messages, and the socket fewer. */
+	while (conn_waiting(&v->table, c)) {
+		at = c->credit.fwd_cnt;
+		n = message_length(m, c->slot, at);
+		if (fifo_copy(&v->table.pool, &c->fifo, v->bounce, n) != n ||
+		    host_send(c, v->bounce, n) != n)
+			break;
+		message_took(m, c->slot, at + n - 1);
+		fifo_took(&v->table.pool, &c->fifo, n);
+		credit_passed_on(&c->credit, n);
+	}
+}
+
+/* The socket has room again. */
+static void drain(struct vsock *v, struct conn *c)
+{
+	if (c->type == VSOCK_TYPE_SEQPACKET)
+		drain_messages(v, c);
+	else
+		drain_bytes(v, c);
 	if (c->state != CONN_OPEN)
 		return;
 	if (credit_should_tell(&c->credit))
 		c->owed |= OWE_CREDIT;
-	if (c->fifo.len == 0 && (c->guest_shut & VSOCK_SHUT_SEND) != 0)
+	if (!conn_waiting(&v->table, c) && (c->guest_shut & VSOCK_SHUT_SEND) != 0)
 		host_end_write(c);
 }
 
@@ -331,7 +298,7 @@ void vsock_event(struct vsock *v, uint32_t cookie, uint32_t events)
 		c->readable = true;
 	switch ((enum conn_state)c->state) {
 	case CONN_LINE:
-		client_line(v, c);
+		vsock_client_line(v, c);
 		break;
 	case CONN_ASKING:
 		if (c->hup)
@@ -339,7 +306,7 @@ void vsock_event(struct vsock *v, uint32_t cookie, uint32_t events)
 		break;
 	case CONN_OPEN:
 	case CONN_ENDED:
-		if ((events & EPOLLOUT) != 0 && c->fifo.len > 0)
+		if ((events & EPOLLOUT) != 0 && conn_waiting(&v->table, c))
 			drain(v, c);
 		vsock_settle(v, c);
 		break;
@@ -372,100 +339,6 @@ int vsock_timeout(struct vsock *v)
 	return left <= VSOCK_LINE_PATIENCE ? (int)left : -1;
 }
 
-/* The supervisor's answer for the connection @cookie, which may be over by now. */
-static void dialled(struct vsock *v, uint32_t cookie, int fd)
-{
-	struct conn *c = conn_by_cookie(&v->table, cookie);
-
-	if (c == NULL || c->state != CONN_DIALLING || (c->lists & 1 << LIST_DIAL) != 0) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	c->fd = fd;
-	if (fd < 0 || !host_adopt(&v->host, c, cookie)) {
-		vsock_kill(v, c);
-		return;
-	}
-	conn_list_remove(&v->table, LIST_PATIENCE, c);
-	c->state = CONN_OPEN;
-	c->owed |= OWE_RESPONSE;
-	vsock_wake(v, c);
-}
-
-static bool take_answers(struct vsock *v)
-{
-	for (int i = 0; i < VSOCK_BATCH && v->host.dial_ready; i++) {
-		uint32_t cookie = 0;
-		int fd = -1;
-
-		switch (host_answer(&v->host, &cookie, &fd)) {
-		case HOST_DIAL_OK:
-		case HOST_DIAL_REFUSED:
-			dialled(v, cookie, fd);
-			break;
-		case HOST_DIAL_LATER:
-		case HOST_DIAL_DEAD:
-			break;
-		}
-	}
-	return v->host.dial_ready;
-}
-
-static void ask_for_dials(struct vsock *v)
-{
-	struct conn *c;
-
-	while ((c = conn_list_first(&v->table, LIST_DIAL)) != NULL) {
-		switch (host_ask(&v->host, conn_cookie(&v->table, c), c->host_port)) {
-		case HOST_DIAL_OK:
-			conn_list_remove(&v->table, LIST_DIAL, c);
-			break;
-		case HOST_DIAL_LATER:
-			return;
-		case HOST_DIAL_REFUSED:
-		case HOST_DIAL_DEAD:
-			vsock_kill(v, c);
-			break;
-		}
-	}
-}
-
-/* One more client; the one that has been silent longest makes room. */
-static void greet(struct vsock *v, int fd)
-{
-	struct conn *c;
-
-	if (v->table.list[LIST_LINE].count == VSOCK_LINES_MAX)
-		vsock_forget(v, conn_list_first(&v->table, LIST_LINE));
-	c = new_conn(v, CONN_LINE, fd);
-	if (c == NULL) {
-		close(fd);
-		return;
-	}
-	c->deadline = v->now + VSOCK_LINE_PATIENCE;
-	conn_list_add(&v->table, LIST_LINE, c);
-	if (!host_adopt(&v->host, c, conn_cookie(&v->table, c)))
-		vsock_forget(v, c);
-}
-
-/* While the table is full, or there is no driver, clients wait in the socket's own queue. */
-static bool accept_clients(struct vsock *v)
-{
-	for (int i = 0; i < VSOCK_BATCH; i++) {
-		int fd = -1;
-
-		if (v->host.listen_ready &&
-		    (v->table.used < PLAN_VSOCK_CONNS ||
-		     v->table.list[LIST_DRAIN].count > 0))
-			fd = host_accept(&v->host);
-		if (fd < 0)
-			return false;
-		greet(v, fd);
-	}
-	return true;
-}
-
 enum vsock_work vsock_run(struct vsock *v)
 {
 	enum batch tx = BATCH_EMPTY, rx = BATCH_EMPTY;
@@ -474,12 +347,12 @@ enum vsock_work vsock_run(struct vsock *v)
 	expire(v);
 	if (v->active)
 		tx = vsock_tx(v);
-	more = take_answers(v);
-	ask_for_dials(v);
+	more = vsock_take_answers(v);
+	vsock_ask_for_dials(v);
 	if (v->active) {
 		rx = vsock_rx(v);
 		/* Last: what came before may have made room in the table. */
-		more |= accept_clients(v);
+		more |= vsock_accept_clients(v);
 		if (tx == BATCH_BROKEN || rx == BATCH_BROKEN)
 			return VSOCK_BROKEN;
 		v->interrupt |= vq_should_interrupt(&v->queue[VSOCK_RX]);

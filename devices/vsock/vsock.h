@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vsock.h: the virtio-vsock device (virtio 1.3 §5.10), stream sockets between the guest and
- * Unix sockets of the host.
+/* vsock.h: the virtio-vsock device (virtio 1.3 §5.10), stream and seqpacket sockets between the
+ * guest and Unix sockets of the host.
  *
  *   tx.c    packets from the guest          rx.c    packets to the guest
- *   vsock.c life of a connection            host.c  Unix sockets, the supervisor
- *   conn.c  table and credit                buffer.c  bytes on their way to the host
+ *   vsock.c life of a connection            open.c  how it begins
+ *   host.c  Unix sockets, the supervisor    conn.c  table and credit
+ *   buffer.c  bytes on their way to the host, message.c  where messages among them end
  *
  * One instance, single-threaded.  vsock_event() notes what the kernel reported, vsock_run()
  * does a bounded piece of work; main.c alternates between them. */
@@ -31,7 +32,8 @@ enum {
 	VSOCK_LINE_PATIENCE = 60000,	/* for CONNECT: somebody may be typing it */
 };
 
-#define VSOCK_FEATURES (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC)
+#define VSOCK_FEATURES (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | \
+			VIRTIO_VSOCK_F_SEQPACKET)
 
 /* An RST for a packet that belongs to no connection. */
 struct stray {
@@ -44,6 +46,7 @@ struct vsock {
 	uint64_t cid;			/* the guest's */
 	uint64_t now;			/* milliseconds; the loop sets it after every wait */
 	bool active;			/* queues are set up */
+	bool seqpacket;			/* the driver knows SEQPACKET */
 	bool interrupt;			/* the driver wants one; the loop clears it */
 	bool starved;			/* rx has no buffer; a kick was asked for */
 	bool stray_turn;		/* a stray goes before a connection's packet */
@@ -57,7 +60,7 @@ struct vsock {
 	struct conn_table table;
 };
 
-/* @v is all zero.  @host holds the three descriptors; @seed is random. */
+/* @v is all zero.  @host holds the four descriptors; @seed is random. */
 void vsock_init(struct vsock *v, const struct guestmem *mem, uint64_t cid, struct host host,
 		uint64_t seed);
 
@@ -111,10 +114,24 @@ uint32_t vsock_news(const struct conn *c);
 bool vsock_has_data(const struct conn *c);
 
 /* The guest wants a connection to @host_port: NULL when there is no room for one. */
-struct conn *vsock_request(struct vsock *v, uint32_t guest_port, uint32_t host_port);
+struct conn *vsock_request(struct vsock *v, uint32_t guest_port, uint32_t host_port, int type);
 
 /* Starts the wait for an answer. */
 void vsock_be_patient(struct vsock *v, struct conn *c);
+
+/* What has come of the line of @c, a client that has not said it yet (open.c). */
+void vsock_client_line(struct vsock *v, struct conn *c);
+
+/* Takes the supervisor's answers; true: there may be more.  Then asks for what waits. */
+must_check bool vsock_take_answers(struct vsock *v);
+void vsock_ask_for_dials(struct vsock *v);
+
+/* Takes new clients in; true: there may be more. */
+must_check bool vsock_accept_clients(struct vsock *v);
+
+/* Gives up what the oldest draining connection, of @type if that is not 0, still had for the
+ * host.  False: there is none. */
+bool vsock_drop_drain(struct vsock *v, int type);
 
 /* Owes an RST to no connection. */
 void vsock_stray(struct vsock *v, struct stray s);

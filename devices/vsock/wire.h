@@ -11,8 +11,11 @@
 enum {
 	VSOCK_DEVICE_ID = 19,		/* §5.10.1 */
 	VSOCK_CID_HOST = 2,		/* §5.10.4: well-known */
-	VSOCK_TYPE_STREAM = 1,		/* §5.10.6: the only type we offer */
+	VSOCK_TYPE_STREAM = 1,		/* §5.10.6 */
+	VSOCK_TYPE_SEQPACKET = 2,	/* §5.10.6, with VIRTIO_VSOCK_F_SEQPACKET */
 };
+
+#define VIRTIO_VSOCK_F_SEQPACKET (1ull << 1)	/* §5.10.3; streams need no feature */
 
 enum vsock_queue { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };	/* §5.10.2 */
 
@@ -32,6 +35,13 @@ enum vsock_shut {
 	VSOCK_SHUT_RCV = 1,
 	VSOCK_SHUT_SEND = 2,
 	VSOCK_SHUT_BOTH = 3,
+};
+
+/* §5.10.6.6.1: flags of an RW packet of a SEQPACKET connection.  A Unix socket has no mark for the
+ * second: it is not carried. */
+enum vsock_seq {
+	VSOCK_SEQ_EOM = 1,		/* the last packet of a message */
+	VSOCK_SEQ_EOR = 2,
 };
 
 struct vsock_hdr {

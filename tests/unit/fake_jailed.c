@@ -16,7 +16,7 @@
 /* Connects to port 7 through the supervisor and writes into the connection. */
 static void dial(void)
 {
-	struct dial_request request = { .cookie = 1, .port = 7 };
+	struct dial_request request = { .cookie = 1, .port = 7, .type = SOCK_STREAM };
 	struct dial_reply reply = { 0 };
 	long control[4] = { 0 };
 	struct iovec iov = { &reply, sizeof(reply) };
@@ -38,7 +38,7 @@ static void dial(void)
 /* Asks the supervisor for connections to nobody, for ever, and never listens. */
 static _Noreturn void ask_deaf(void)
 {
-	struct dial_request request = { .port = 7 };
+	struct dial_request request = { .port = 7, .type = SOCK_STREAM };
 
 	SAY("asking");
 	for (;;)
@@ -49,7 +49,7 @@ static _Noreturn void ask_deaf(void)
 static void ask_often(void)
 {
 	struct pollfd ready = { .fd = VSOCK_DIAL, .events = POLLIN };
-	struct dial_request request = { .port = 7 };
+	struct dial_request request = { .port = 7, .type = SOCK_STREAM };
 	struct dial_reply reply;
 
 	for (int i = 0; i < 3500; i++) {

@@ -111,7 +111,7 @@ static const int vmm_fds[] = {
 static const int blk_fds[] = { FD_LOG, BLK_LINK, BLK_CALL, BLK_KICK0, BLK_DISK, -1 };
 static const int vsock_fds[] = {
 	0, 1, FD_LOG, 3, 4, VSOCK_LINK, VSOCK_CALL, VSOCK_KICK0, VSOCK_KICK1, VSOCK_KICK2,
-	VSOCK_LISTEN, VSOCK_DIAL, VSOCK_EPOLL, -1,
+	VSOCK_LISTEN, VSOCK_LISTEN_SEQ, VSOCK_DIAL, VSOCK_EPOLL, -1,
 };
 static const int supervisor_fds[] = {
 	SUP_CLIENT, SUP_CTL, SUP_SIGNAL, SUP_DIAL, SUP_TIMER, SUP_RUNDIR, SUP_RUNPARENT,

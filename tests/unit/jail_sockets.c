@@ -77,8 +77,37 @@ static int listener(const char *suffix)
 Test(sockets, a_dead_vms_socket_is_replaced)
 {
 	close(listener(""));
+	close(listener(".seq"));
 	cr_assert_eq(listen_there(), 0, "%s", f.text);
 	cr_assert_geq(o.fd[OBJ_LISTEN][0], 0);
+	cr_assert_geq(o.fd[OBJ_LISTEN][1], 0);
+}
+
+static int type_of(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len), 0);
+	return type;
+}
+
+Test(sockets, there_is_one_for_streams_and_one_for_messages)
+{
+	cr_assert_eq(listen_there(), 0, "%s", f.text);
+	cr_assert_eq(type_of(o.fd[OBJ_LISTEN][0]), SOCK_STREAM);
+	cr_assert_eq(type_of(o.fd[OBJ_LISTEN][1]), SOCK_SEQPACKET);
+}
+
+/* Half of the pair in the way: nothing is made. */
+Test(sockets, a_live_one_for_messages_is_refused)
+{
+	int live = listener(".seq");
+
+	cr_assert_eq(listen_there(), -1);
+	cr_assert(strstr(f.text, ".seq: exists and is in use") != NULL, "%s", f.text);
+	cr_assert_eq(faccessat(o.fd[OBJ_RUNDIR][0], "v.sock", F_OK, 0), -1);
+	close(live);
 }
 
 Test(sockets, a_live_ones_is_refused)
@@ -139,9 +168,9 @@ static void open_and_dial(void)
 }
 
 /* Asks for @port; returns the descriptor, or -1 with *@error set. */
-static int ask(uint32_t port, int *error)
+static int ask_type(uint32_t port, uint32_t type, int *error)
 {
-	struct dial_request request = { .cookie = 0xc0de, .port = port };
+	struct dial_request request = { .cookie = 0xc0de, .port = port, .type = type };
 	struct dial_reply reply = { 0 };
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec iov = { &reply, sizeof(reply) };
@@ -162,6 +191,11 @@ static int ask(uint32_t port, int *error)
 	return fd;
 }
 
+static int ask(uint32_t port, int *error)
+{
+	return ask_type(port, SOCK_STREAM, error);
+}
+
 Test(sockets, a_connection_to_a_port_is_handed_over)
 {
 	int ears, fd, error, accepted;
@@ -174,6 +208,22 @@ Test(sockets, a_connection_to_a_port_is_handed_over)
 	accepted = accept(ears, NULL, NULL);
 	cr_assert(write(fd, "x", 1) == 1 && read(accepted, &c2, 1) == 1 && c2 == 'x');
 	cr_assert_neq(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+}
+
+Test(sockets, a_connection_is_of_the_type_that_was_asked_for)
+{
+	int error, fd;
+
+	open_and_dial();
+	listener("_5");
+	cr_assert_eq(ask_type(5, SOCK_SEQPACKET, &error), -1);
+	cr_assert_eq(error, EPROTOTYPE);
+	cr_assert_eq(ask_type(5, SOCK_DGRAM, &error), -1);
+	cr_assert_eq(error, EPROTOTYPE);
+	cr_assert_eq(ask_type(5, SOCK_STREAM | SOCK_NONBLOCK, &error), -1);
+	cr_assert_eq(error, EPROTOTYPE);
+	fd = ask_type(5, SOCK_STREAM, &error);
+	cr_assert(fd >= 0 && type_of(fd) == SOCK_STREAM);
 }
 
 Test(sockets, a_port_nobody_listens_on_is_an_error_without_descriptor)

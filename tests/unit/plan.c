@@ -65,8 +65,8 @@ Test(plan, each_process_gets_exactly_its_descriptors)
 		 OBJ_DISK);
 	cr_assert_str_eq(fds(&p.proc[1]), want);
 	snprintf(want, sizeof(want), "2:%d.2 3:%d.0 4:%d.0 5:%d.1 6:%d.1 7:%d.16 8:%d.17 "
-		 "9:%d.18 10:%d.0 11:%d.0 ", OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM,
-		 OBJ_LINK_DEVICE, OBJ_CALL, OBJ_KICK, OBJ_KICK, OBJ_KICK, OBJ_LISTEN,
+		 "9:%d.18 10:%d.0 11:%d.1 12:%d.0 ", OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM,
+		 OBJ_LINK_DEVICE, OBJ_CALL, OBJ_KICK, OBJ_KICK, OBJ_KICK, OBJ_LISTEN, OBJ_LISTEN,
 		 OBJ_DIAL_VSOCK);
 	cr_assert_str_eq(fds(&p.proc[2]), want);
 	cr_assert_eq(find(&p.proc[0], VMM_INITRD)->object, OBJ_INITRD);
@@ -167,7 +167,7 @@ Test(plan, the_memory_limit_is_what_a_vm_needs)
 	cr_assert_eq(without, (128ull << 20) + 4096 + (7u << 20) + 4 * (160u << 10) + (1u << 20));
 	plan_for("{" VM ",\"vcpus\":4,\"vsock\":{\"cid\":3,\"path\":\"/r/v\"}}", 0);
 	cr_assert_eq(p.cgroup.memory_max, without + BACKLOG_BYTES);
-	cr_assert_leq(BACKLOG_BYTES, 28 << 20);
+	cr_assert_leq(BACKLOG_BYTES, 34 << 20);
 	cr_assert_eq(p.proc[1].limits.nofile, VSOCK_CONN0 + PLAN_VSOCK_CONNS + 1);
 }
 

@@ -21,7 +21,7 @@ static const char golden[] =
 	"root directory: empty, read-only\n"
 	"capabilities: none; the jailer's, until each was used last: setpcap dac_override setuid "
 	"setgid sys_admin\n"
-	"cgroup immure/v: memory 163 MiB, no swap, 6 tasks, 50% of a CPU\n"
+	"cgroup immure/v: memory 169 MiB, no swap, 6 tasks, 50% of a CPU\n"
 	"\n"
 	"process vmm: immure-vmm, uid 2000000000, gid 2000000000\n"
 	"  filters: jail, vmm-main+devices, vmm-vcpu+devices\n"
@@ -59,7 +59,7 @@ static const char golden[] =
 	"\n"
 	"process vsock: immure-vsock, uid 2000000002, gid 2000000002\n"
 	"  filters: jail, vsock\n"
-	"  limits: 2062 descriptors, 1 tasks, file size 0, no core dump, no locked memory\n"
+	"  limits: 2063 descriptors, 1 tasks, file size 0, no core dump, no locked memory\n"
 	"     2  FD_LOG           log, write end\n"
 	"     3  FD_CONFIG        configuration, sealed\n"
 	"     4  FD_MEM           guest memory\n"
@@ -69,11 +69,12 @@ static const char golden[] =
 	"     8  VSOCK_KICK1      queue notification, device 1 queue 1\n"
 	"     9  VSOCK_KICK2      queue notification, device 1 queue 2\n"
 	"    10  VSOCK_LISTEN     listening socket /r/v.sock\n"
-	"    11  VSOCK_DIAL       asks supervisor to connect\n"
-	"    12  VSOCK_EPOLL      made by itself before it seals\n"
+	"    11  VSOCK_LISTEN_SEQ listening socket /r/v.sock.seq\n"
+	"    12  VSOCK_DIAL       asks supervisor to connect\n"
+	"    13  VSOCK_EPOLL      made by itself before it seals\n"
 	"     0  0                made by itself before it seals\n"
 	"     1  FD_PAGES         made by itself before it seals\n"
-	"    13..                 connections, as they come\n"
+	"    14..                 connections, as they come\n"
 	"\n"
 	"process supervisor: what the jailer becomes, uid 0, gid 0\n"
 	"  filters: jailer, supervisor+vsock+cgroup\n"
@@ -131,7 +132,7 @@ Test(plan_print, machines_get_the_same_as_json)
 	cr_assert_not_null(root);
 	cr_assert_eq(json_array_size(processes), 4);
 	cr_assert_eq(json_integer_value(json_object_get(json_object_get(root, "cgroup"),
-							"memory_max")), 171438080);
+							"memory_max")), 178040832);
 	cr_assert_str_eq(json_string_value(json_object_get(blk, "name")), "blk0");
 	cr_assert_eq(json_integer_value(json_object_get(blk, "uid")), 2000000001);
 	disk = json_array_get(json_object_get(blk, "descriptors"), 6);

@@ -10,6 +10,8 @@
 #include "devices/vsock/buffer.c"
 #include "devices/vsock/conn.c"
 #include "devices/vsock/host.c"
+#include "devices/vsock/message.c"
+#include "devices/vsock/open.c"
 #include "devices/vsock/rx.c"
 #include "devices/vsock/tx.c"
 #include "devices/vsock/vsock.c"
@@ -40,7 +42,7 @@ static inline void activate(uint64_t features)
 
 static inline void device_init(void)
 {
-	struct host host = { .listen_ready = true, .dial_ready = true };
+	struct host host = { .listen_ready = { true, true }, .dial_ready = true };
 	int pair[2];
 
 	signal(SIGPIPE, SIG_IGN);
@@ -49,10 +51,12 @@ static inline void device_init(void)
 	host.dial = pair[0];
 	super = pair[1];
 	host.epoll = epoll_create1(EPOLL_CLOEXEC);
-	host.listen = listener(&listen_at, &listen_len);
+	host.listen[HOST_STREAM] = listener(SOCK_STREAM, &listen_at, &listen_len);
+	host.listen[HOST_SEQ] = listener(SOCK_SEQPACKET, &listen_seq_at, &listen_seq_len);
 	vsock_init(&dev, &ram.mem, CID, host, 12345);
 	dev.now = 1000;
-	watch_plain(host.listen);
+	watch_plain(host.listen[HOST_STREAM]);
+	watch_plain(host.listen[HOST_SEQ]);
 	watch_plain(host.dial);
 	activate(VSOCK_FEATURES);
 	give_buffers();
@@ -71,8 +75,10 @@ static inline void pump(void)
 		for (int i = 0; i < n; i++) {
 			if ((ev[i].data.u64 & HOST_EVENT_CONN) != 0)
 				vsock_event(&dev, (uint32_t)ev[i].data.u64, ev[i].events);
-			else if (ev[i].data.u64 == (uint64_t)dev.host.listen)
-				dev.host.listen_ready = true;
+			else if (ev[i].data.u64 == (uint64_t)dev.host.listen[HOST_STREAM])
+				dev.host.listen_ready[HOST_STREAM] = true;
+			else if (ev[i].data.u64 == (uint64_t)dev.host.listen[HOST_SEQ])
+				dev.host.listen_ready[HOST_SEQ] = true;
 			else
 				dev.host.dial_ready = true;
 		}

@@ -2,6 +2,7 @@
 /* vsock_conn.c: credit, ports, the table and the buffers of devices/vsock. */
 #include "devices/vsock/buffer.c"
 #include "devices/vsock/conn.c"
+#include "devices/vsock/message.c"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -166,7 +167,7 @@ Test(vsock_conn, ports_are_given_in_turn_and_wrap)
 Test(vsock_conn, a_port_in_use_is_passed_over)
 {
 	for (uint32_t i = 0; i < 1000; i++) {
-		struct conn *c = conn_new(&t, CONN_ASKING, -1);
+		struct conn *c = conn_new(&t, CONN_ASKING, VSOCK_TYPE_STREAM, -1);
 
 		cr_assert_not_null(c);
 		conn_bind(&t, c, 5, conn_pick_port(&t, 5));
@@ -181,7 +182,7 @@ Test(vsock_conn, a_guest_that_holds_the_ports_ahead_exhausts_nothing)
 {
 	/* Its own connections, to host ports out of our range of ephemeral ones. */
 	for (uint32_t i = 0; i < PLAN_VSOCK_CONNS - 1; i++) {
-		struct conn *c = conn_new(&t, CONN_OPEN, -1);
+		struct conn *c = conn_new(&t, CONN_OPEN, VSOCK_TYPE_STREAM, -1);
 
 		cr_assert_not_null(c);
 		conn_bind(&t, c, 5, i % 2 ? PORT_LAST - i / 2 : PORT_FIRST + i / 2);
@@ -223,7 +224,7 @@ Test(vsock_conn, finds_what_is_bound_and_nothing_else)
 		model[k].host = (uint32_t)random() % 40;
 		if (conn_find(&t, model[k].guest, model[k].host) != NULL)
 			continue;
-		model[k].c = conn_new(&t, CONN_OPEN, -1);
+		model[k].c = conn_new(&t, CONN_OPEN, VSOCK_TYPE_STREAM, -1);
 		cr_assert_not_null(model[k].c);
 		conn_bind(&t, model[k].c, model[k].guest, model[k].host);
 		bound++;
@@ -239,7 +240,7 @@ Test(vsock_conn, extreme_ports_are_ports_like_any_other)
 
 	for (size_t i = 0; i < array_len(port); i++)
 		for (size_t k = 0; k < array_len(port); k++) {
-			struct conn *c = conn_new(&t, CONN_OPEN, -1);
+			struct conn *c = conn_new(&t, CONN_OPEN, VSOCK_TYPE_STREAM, -1);
 
 			cr_assert_not_null(c);
 			cr_assert_null(conn_find(&t, port[i], port[k]));
@@ -253,23 +254,23 @@ Test(vsock_conn, table_is_full_at_its_size_and_an_entry_comes_back)
 	struct conn *c = NULL;
 
 	for (int i = 0; i < PLAN_VSOCK_CONNS; i++) {
-		c = conn_new(&t, CONN_LINE, -1);
+		c = conn_new(&t, CONN_LINE, VSOCK_TYPE_STREAM, -1);
 		cr_assert_not_null(c);
 	}
-	cr_assert_null(conn_new(&t, CONN_LINE, -1));
+	cr_assert_null(conn_new(&t, CONN_LINE, VSOCK_TYPE_STREAM, -1));
 	conn_free(&t, c);
-	cr_assert_eq(conn_new(&t, CONN_LINE, -1), c);
+	cr_assert_eq(conn_new(&t, CONN_LINE, VSOCK_TYPE_STREAM, -1), c);
 }
 
 Test(vsock_conn, a_cookie_is_worth_nothing_once_its_connection_is_gone)
 {
-	struct conn *c = conn_new(&t, CONN_OPEN, -1);
+	struct conn *c = conn_new(&t, CONN_OPEN, VSOCK_TYPE_STREAM, -1);
 	uint32_t cookie = conn_cookie(&t, c);
 
 	cr_assert_eq(conn_by_cookie(&t, cookie), c);
 	conn_free(&t, c);
 	cr_assert_null(conn_by_cookie(&t, cookie));
-	cr_assert_eq(conn_new(&t, CONN_OPEN, -1), c, "the same entry");
+	cr_assert_eq(conn_new(&t, CONN_OPEN, VSOCK_TYPE_STREAM, -1), c, "the same entry");
 	cr_assert_null(conn_by_cookie(&t, cookie));
 	srandom(3);
 	for (int i = 0; i < 100000; i++) {
@@ -285,7 +286,7 @@ Test(vsock_conn, a_list_keeps_its_order_whatever_leaves_it)
 	struct conn *c[100];
 
 	for (int i = 0; i < 100; i++) {
-		c[i] = conn_new(&t, CONN_OPEN, -1);
+		c[i] = conn_new(&t, CONN_OPEN, VSOCK_TYPE_STREAM, -1);
 		cr_assert_not_null(c[i]);
 		conn_list_add(&t, LIST_RUN, c[i]);
 		conn_list_add(&t, LIST_RUN, c[i]);
@@ -312,7 +313,7 @@ Test(vsock_conn, windows_are_large_while_there_are_few_and_never_below_the_minim
 	uint32_t blocks = 0, last = WINDOW_MAX;
 
 	for (uint32_t i = 0; i < PLAN_VSOCK_CONNS; i++) {
-		struct conn *c = conn_new(&t, CONN_OPEN, -1);
+		struct conn *c = conn_new(&t, CONN_OPEN, VSOCK_TYPE_STREAM, -1);
 
 		cr_assert_not_null(c);
 		conn_bind(&t, c, i, 1);
@@ -334,7 +335,7 @@ Test(vsock_conn, windows_are_large_while_there_are_few_and_never_below_the_minim
 Test(vsock_conn, every_connection_can_fill_its_window_at_once_at_the_worst_alignment)
 {
 	for (uint32_t i = 0; i < PLAN_VSOCK_CONNS; i++) {
-		struct conn *c = conn_new(&t, CONN_OPEN, -1);
+		struct conn *c = conn_new(&t, CONN_OPEN, VSOCK_TYPE_STREAM, -1);
 		uint32_t room;
 
 		conn_bind(&t, c, i, 1);

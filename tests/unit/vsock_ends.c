@@ -315,7 +315,7 @@ Test(vsock_ends, one_given_up_before_its_rst_could_be_said_is_reset_all_the_same
 	gag();
 	guest_shuts(VSOCK_SHUT_BOTH, 1, 2);
 	cr_assert_eq(dev.table.list[LIST_DRAIN].count, 1);
-	cr_assert(drop_oldest_drain(&dev));
+	cr_assert(vsock_drop_drain(&dev, 0));
 	cr_assert_eq(dev.table.used, 0);
 	give_buffers();
 	pump();

@@ -33,6 +33,8 @@ static int super;			/* the supervisor's end of DIAL */
 static uint32_t rx_len = RXLEN;
 static struct sockaddr_un listen_at;	/* where host clients connect */
 static socklen_t listen_len;
+static struct sockaddr_un listen_seq_at;	/* the same for messages */
+static socklen_t listen_seq_len;
 
 /* A packet as the guest writes it; also what it reads. */
 struct say {
@@ -62,10 +64,10 @@ static inline void give_buffers(void)
 }
 
 /* A listening socket without a place in the file system. */
-static inline int listener(struct sockaddr_un *a, socklen_t *len)
+static inline int listener(int type, struct sockaddr_un *a, socklen_t *len)
 {
 	static int number;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	*len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
@@ -165,10 +167,18 @@ static inline int answer_dial(const struct dial_request *r)
 	int pair[2];
 
 	/* Non-blocking, as the supervisor's are (jail_sockets.c has the test). */
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	cr_assert_eq(socketpair(AF_UNIX, (int)r->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	send_answer(&a, sizeof(a), &pair[0], 1);
 	close(pair[0]);
 	return pair[1];
+}
+
+static inline int client_seq(void)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(connect(fd, (struct sockaddr *)&listen_seq_at, listen_seq_len), 0);
+	return fd;
 }
 
 static inline int client(void)

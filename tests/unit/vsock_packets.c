@@ -44,7 +44,7 @@ Test(vsock_packets, a_destination_that_is_not_the_host_is_dropped)
 
 Test(vsock_packets, an_unknown_type_is_answered_with_an_rst_of_that_type)
 {
-	static const uint16_t type[] = { 0, 2, 3, 0x100, 0xffff };
+	static const uint16_t type[] = { 0, 3, 4, 0x100, 0x102, 0xffff };
 
 	for (size_t i = 0; i < array_len(type); i++) {
 		struct say s = said_by(VSOCK_OP_REQUEST, 7, 8), got;

@@ -71,6 +71,47 @@ Test(vsock_process, both_directions_connect_with_the_exact_bytes)
 	cr_assert(ends(hosts) && ends(guests));
 }
 
+/* A message of the guest in two packets, one of the host in three: the sealed process may do what
+ * that needs. */
+Test(vsock_process, messages_connect_both_ways)
+{
+	static char block[10000], back[10001];
+	struct say s = said_by(VSOCK_OP_REQUEST, 1, 2);
+	struct dial_request r;
+	int fd, from_host;
+
+	up();
+	s.h.type = to_le16(VSOCK_TYPE_SEQPACKET);
+	says(&s);
+	cr_assert(readable_soon(super), "%s", process_log(&p));
+	cr_assert(next_dial(&r));
+	cr_assert_eq(r.type, SOCK_SEQPACKET);
+	fd = answer_dial(&r);
+	hears_op(VSOCK_OP_RESPONSE, 1, 2);
+	s.h.op = to_le16(VSOCK_OP_RW);
+	memset(block, 'm', sizeof(block));
+	s.data = block;
+	s.size = 5000;
+	s.h.len = to_le32(s.size);
+	says(&s);
+	s.h.flags = to_le32(VSOCK_SEQ_EOM);
+	says(&s);
+	cr_assert(readable_soon(fd), "%s", process_log(&p));
+	cr_assert_eq(recv(fd, back, sizeof(back), 0), 10000);
+	cr_assert_arr_eq(back, block, 10000);
+	cr_assert_eq(send(fd, block, 10000, 0), 10000);
+	for (int left = 10000; left > 0; left -= (int)s.size) {
+		s = hears_op(VSOCK_OP_RW, 1, 2);
+		cr_assert_eq(le32(s.h.flags), (int)s.size == left ? VSOCK_SEQ_EOM : 0);
+	}
+	from_host = client_seq();
+	cr_assert_eq(send(from_host, "CONNECT 9\n", 10, 0), 10);
+	s = hears();
+	cr_assert_eq(le16(s.h.type), VSOCK_TYPE_SEQPACKET);
+	cr_assert_eq(le16(s.h.op), VSOCK_OP_REQUEST);
+	quit();
+}
+
 Test(vsock_process, half_close_and_reset_travel)
 {
 	uint32_t port;

@@ -32,8 +32,9 @@ static inline void plan(void)
 	process_plan(&p, &ram, &c, 3);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	super = pair[0];
-	p.from[10] = listener(&listen_at, &listen_len);
-	p.from[11] = pair[1];
+	p.from[10] = listener(SOCK_STREAM, &listen_at, &listen_len);
+	p.from[11] = listener(SOCK_SEQPACKET, &listen_seq_at, &listen_seq_len);
+	p.from[12] = pair[1];
 }
 
 static inline void start(void)
@@ -49,7 +50,8 @@ static inline void ready(void)
 
 	for (int i = 0; i < 3; i++)
 		driver_init(&d[i], &ram, 0x10000u + (uint32_t)i * 0x10000u, QLEN,
-			    VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC);
+			    VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC |
+			    VIRTIO_VSOCK_F_SEQPACKET);
 	process_activate(&p, d, 3);
 	rx = d[0];
 	tx = d[1];
