@@ -14,16 +14,8 @@
 enum {
 	CREATE_RULESET_VERSION = 1,
 	RULE_PATH_BENEATH = 1,
-	NET_BIND_TCP = 1 << 0,
-	NET_CONNECT_TCP = 1 << 1,
-	SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0,
 	SCOPE_SIGNAL = 1 << 1,
-};
-
-struct ruleset_attr {
-	uint64_t handled_access_fs;
-	uint64_t handled_access_net;	/* from ABI 4 */
-	uint64_t scoped;		/* from ABI 6 */
+	ABI_KNOWN = 10,
 };
 
 struct path_beneath_attr {
@@ -38,27 +30,58 @@ int landlock_abi(void)
 	return abi > 0 ? (int)abi : 0;
 }
 
-uint64_t landlock_fs_rights(int abi)
+struct landlock_rights landlock_rights(int abi)
 {
-	unsigned bits = 0;
+	/* How many rights there are, from which ABI on.  File system: up to MAKE_SYM, REFER,
+	 * TRUNCATE, IOCTL_DEV, RESOLVE_UNIX.  Network: BIND_TCP and CONNECT_TCP, BIND_UDP and
+	 * CONNECT_SEND_UDP.  Scopes: ABSTRACT_UNIX_SOCKET and SIGNAL. */
+	unsigned fs = abi >= 9 ? 17 : abi >= 5 ? 16 : abi >= 3 ? 15 : abi >= 2 ? 14 : abi >= 1 ? 13 : 0;
+	unsigned net = abi >= 10 ? 4 : abi >= 4 ? 2 : 0;
+	unsigned scoped = abi >= 6 ? 2 : 0;
 
-	if (abi >= 1)
-		bits = 13;	/* EXECUTE .. MAKE_SYM */
-	if (abi >= 2)
-		bits = 14;	/* REFER */
-	if (abi >= 3)
-		bits = 15;	/* TRUNCATE */
-	if (abi >= 5)
-		bits = 16;	/* IOCTL_DEV */
-	return (1ull << bits) - 1;
+	return (struct landlock_rights){
+		(1ull << fs) - 1, (1ull << net) - 1, (1ull << scoped) - 1,
+	};
 }
 
-static size_t attr_size(int abi)
+/* A descriptor of a domain that denies @r, or -errno.  Older kernels know a shorter structure. */
+static int make_ruleset(const struct landlock_rights *r)
 {
-	if (abi >= 6)
-		return sizeof(struct ruleset_attr);
-	return abi >= 4 ? offsetof(struct ruleset_attr, scoped)
-			: offsetof(struct ruleset_attr, handled_access_net);
+	size_t size = r->scoped != 0 ? sizeof(*r)
+		    : r->net != 0 ? offsetof(struct landlock_rights, scoped)
+		    : offsetof(struct landlock_rights, net);
+	long fd = syscall(SYS_landlock_create_ruleset, r, size, 0);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* True when the kernel knows the right @bit of the member at @offset. */
+static bool known(size_t offset, uint64_t bit)
+{
+	struct landlock_rights one = { 0 };
+	int fd;
+
+	*(uint64_t *)(void *)((char *)&one + offset) = bit;
+	fd = make_ruleset(&one);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+void landlock_ask(struct landlock_rights *r)
+{
+	static const size_t members[] = {
+		offsetof(struct landlock_rights, fs), offsetof(struct landlock_rights, net),
+		offsetof(struct landlock_rights, scoped),
+	};
+
+	for (size_t i = 0; i < array_len(members); i++) {
+		uint64_t *all = (void *)((char *)r + members[i]);
+
+		/* Rights are numbered without gaps. */
+		while (*all != UINT64_MAX && known(members[i], *all + 1))
+			*all = *all << 1 | 1;
+	}
 }
 
 static int add_rules(int ruleset, uint64_t rights, const struct landlock_allow *allow,
@@ -79,21 +102,19 @@ static int add_rules(int ruleset, uint64_t rights, const struct landlock_allow *
 int landlock_deny(int abi, enum landlock_scope scope, const struct landlock_allow *allow,
 		  size_t n)
 {
-	struct ruleset_attr attr = {
-		.handled_access_fs = landlock_fs_rights(abi),
-		.handled_access_net = abi >= 4 ? NET_BIND_TCP | NET_CONNECT_TCP : 0,
-		.scoped = abi >= 6 ? SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL : 0,
-	};
+	struct landlock_rights r = landlock_rights(abi);
 	int ruleset, rc;
 
 	if (abi == 0)
 		return 0;
 	if (scope == LANDLOCK_SCOPE_SIGNALS_PASS)
-		attr.scoped &= ~(uint64_t)SCOPE_SIGNAL;
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, attr_size(abi), 0);
+		r.scoped &= ~(uint64_t)SCOPE_SIGNAL;
+	else if (abi > ABI_KNOWN)
+		landlock_ask(&r);
+	ruleset = make_ruleset(&r);
 	if (ruleset < 0)
-		return -errno;
-	rc = add_rules(ruleset, attr.handled_access_fs, allow, n);
+		return ruleset;
+	rc = add_rules(ruleset, r.fs, allow, n);
 	if (rc == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		rc = -errno;
 	close(ruleset);

@@ -4,7 +4,7 @@
  * Up to here the process could do everything its caller could; from here on it reads bytes
  * that jailed processes wrote.  What stays: its user id without capabilities, the descriptors
  * of the plan, about twenty system calls, and by Landlock the right to remove (not to open)
- * the sockets, the directory and the cgroup of this VM.  Like the other processes it lies
+ * the sockets, the directory and the cgroup of this VM, and to connect to sockets beside them.  Like the other processes it lies
  * under two filters: policy/jailer.policy, put on first, leaves what locking oneself in takes.
  */
 #include "jailer/supervise.h"
@@ -85,7 +85,9 @@ static int deny_files(const struct opened *o, int abi)
 	size_t n = 0;
 
 	if (o->fd[OBJ_RUNDIR][0] >= 0)
-		allow[n++] = (struct landlock_allow){ SUP_RUNDIR, LANDLOCK_REMOVE_FILE };
+		allow[n++] = (struct landlock_allow){
+			SUP_RUNDIR, LANDLOCK_REMOVE_FILE | LANDLOCK_RESOLVE_UNIX,
+		};
 	if (o->fd[OBJ_RUNPARENT][0] >= 0)
 		allow[n++] = (struct landlock_allow){ SUP_RUNPARENT, LANDLOCK_REMOVE_DIR };
 	for (int i = 0; i < PLAN_CGROUP_FDS && o->cgroup[i] >= 0; i++)
