@@ -31,7 +31,8 @@ static void smt(const struct doctor_host *h, struct advices *to)
 {
 	static const char why[] = "two guests on one core can measure each other";
 	static const char fix[] =
-		"echo off > /sys/devices/system/cpu/smt/control; for ever: boot with nosmt";
+		"echo off > /sys/devices/system/cpu/smt/control; for ever: boot with nosmt; or start "
+		"machines with --core-scheduling";
 	char active[16], control[32];
 	int err = doctor_line(h->sys, "devices/system/cpu/smt/active", active, sizeof(active));
 

@@ -182,10 +182,11 @@ char *run_config(const struct run_options *o, const struct run_parts *p)
 
 	if (run_cmdline(o, cmdline, sizeof(cmdline)) < 0)
 		return NULL;
-	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:I, s:I, s:o, s:{s:i, s:s}}",
+	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:b, s:s, s:I, s:I, s:o, s:{s:i, s:s}}",
 			 "name", p->name, "kernel", p->kernel, "initrd", p->initrd, "cmdline",
 			 cmdline, "entry", o->entry, "memory", (json_int_t)o->memory, "vcpus",
-			 (int)o->cpus, "console", (int)o->console, "timeout_ms",
+			 (int)o->cpus, "console", (int)o->console, "core_scheduling",
+			 (int)o->core_scheduling, "speculation", o->speculation, "timeout_ms",
 			 (json_int_t)o->timeout_ms, "id", (json_int_t)p->id, "disks",
 			 disks(o, p), "vsock", "cid", GUEST_CID, "path", p->vsock);
 	if (root && (!p->run_dir ||

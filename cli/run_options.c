@@ -151,6 +151,19 @@ static bool set_entry(struct run_options *o, char *v)
 	       refuse("--entry", v, "one of auto, pvh, linux64");
 }
 
+static bool set_speculation(struct run_options *o, char *v)
+{
+	o->speculation = v;
+	return strcmp(v, "host") == 0 || strcmp(v, "restrict") == 0 ||
+	       refuse("--speculation", v, "one of host, restrict");
+}
+
+static bool set_core_scheduling(struct run_options *o, char *v)
+{
+	(void)v;
+	return o->core_scheduling = true;
+}
+
 static bool set_name(struct run_options *o, char *v)
 {
 	o->name = v;
@@ -221,6 +234,8 @@ static const struct option_row options[] = {
 	{ 0, "append", true, false, set_append },
 	{ 0, "entry", true, false, set_entry },
 	{ 0, "console", false, false, set_console },
+	{ 0, "core-scheduling", false, false, set_core_scheduling },
+	{ 0, "speculation", true, false, set_speculation },
 	{ 0, "name", true, false, set_name },
 	{ 0, "vsock", true, false, set_vsock },
 	{ 0, "json", false, true, set_json },
@@ -310,6 +325,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 	o->cpus = 1;
 	o->dir = o->user = o->append = "";
 	o->entry = "auto";
+	o->speculation = "host";
 	o->json_fd = 2;
 	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
 		if (strcmp(argv[i], "--") == 0) {

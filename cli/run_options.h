@@ -32,12 +32,14 @@ struct run_options {
 	const char *dir, *user;	/* "" when not given */
 	const char *kernel;	/* name or path; NULL: the newest imported one */
 	const char *entry;	/* "auto", "pvh" or "linux64" */
+	const char *speculation;	/* "host" or "restrict" */
 	const char *append;	/* "" when not given */
 	const char *name;	/* NULL: immure makes one up */
 	const char *vsock;	/* NULL: in the run directory */
 	bool tty;		/* -t */
 	bool no_tty;		/* -T */
 	bool console;
+	bool core_scheduling;
 	bool json;
 	bool help;		/* --help: nothing else counts */
 	int json_fd;		/* where --json prints */

@@ -88,6 +88,7 @@ struct walls_process {
 	int limits_err;
 	struct walls_limits limits;
 	int dumpable;			/* 0, 1; -1: not to be told */
+	int cores;			/* 1: only its VM on the threads of a core; 0, -1: as above */
 	int cgroup_err;
 	char cgroup[256];		/* path in the hierarchy that limits memory */
 	char devices[256];		/* path that version 1 has for devices, or "" */

@@ -116,6 +116,9 @@ static json_t *process_json(const struct walls_host *h, const struct walls_vm *v
 	json_object_set_new(o, "mounts", number_or_null(p->mounts_err, p->mounts.n));
 	json_object_set_new(o, "mounts_writable", number_or_null(p->mounts_err, p->mounts.writable));
 	json_object_set_new(o, "dumpable", p->dumpable < 0 ? json_null() : json_boolean(p->dumpable));
+	json_object_set_new(o, "core_scheduling", p->cores < 0 ? json_null() : json_boolean(p->cores));
+	json_object_set_new(o, "speculation", json_pack("{s:s, s:s}", "store_bypass", p->status.store_bypass,
+							"indirect_branch", p->status.indirect_branch));
 	json_object_set_new(o, "cgroup", p->cgroup_err != 0 ? json_null() : json_string(p->cgroup));
 	return o;
 }

@@ -115,6 +115,13 @@ static bool name_of(const char *text, char *name, size_t size)
 	return true;
 }
 
+static void words_of(const char *text, const char *key, char *words, size_t size)
+{
+	const char *at = value_of(text, key);
+
+	snprintf(words, size, "%.*s", at != NULL ? (int)strcspn(at, "\n") : 0, at != NULL ? at : "");
+}
+
 bool walls_parse_status(const char *text, struct walls_status *s)
 {
 	static const char *const sets[WALLS_CAPS] = { "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb" };
@@ -137,6 +144,8 @@ bool walls_parse_status(const char *text, struct walls_status *s)
 	s->ppid = (pid_t)ppid;
 	s->tracer = (pid_t)tracer;
 	s->no_new_privs = nnp == 1;
+	words_of(text, "Speculation_Store_Bypass", s->store_bypass, sizeof(s->store_bypass));
+	words_of(text, "SpeculationIndirectBranch", s->indirect_branch, sizeof(s->indirect_branch));
 	return true;
 }
 

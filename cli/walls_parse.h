@@ -31,6 +31,8 @@ struct walls_status {
 	unsigned filters;
 	bool no_new_privs;
 	uint64_t cap[WALLS_CAPS];
+	/* What it may speculate on, in the kernel's words; "" where the kernel says nothing. */
+	char store_bypass[28], indirect_branch[28];
 };
 must_check bool walls_parse_status(const char *text, struct walls_status *s);
 

@@ -95,6 +95,20 @@ static void print_namespaces(const struct walls_host *h, const struct walls_vm *
 	printf("  own: of this process alone; vm: of processes of this VM; host: the host's\n");
 }
 
+static void print_processor(const struct walls_vm *vm)
+{
+	printf("\n%-12s%-29s%-29s%s\n", "PROCESS", "SPECULATES PAST STORES", "ON INDIRECT BRANCHES",
+	       "SHARES CORES WITH");
+	for (unsigned i = 0; i < vm->n; i++) {
+		const struct walls_process *p = &vm->proc[i];
+		const struct walls_status *s = &p->status;
+
+		printf("%-12s%-29s%-29s%s\n", p->name, s->store_bypass[0] != 0 ? s->store_bypass : "?",
+		       s->indirect_branch[0] != 0 ? s->indirect_branch : "?",
+		       p->cores < 0 ? "?" : p->cores ? "its VM" : "anybody");
+	}
+}
+
 static const char *limit_text(const struct walls_process *p, unsigned limit, char *buf, size_t size)
 {
 	uint64_t value = p->limits.hard[limit];
@@ -210,6 +224,7 @@ void walls_print(const struct walls_host *h, const struct walls_vm *vm)
 	print_ids(vm);
 	print_threads(vm);
 	print_namespaces(h, vm);
+	print_processor(vm);
 	print_files(vm);
 	printf("\n%-12s%-6s%-17s%-17s%-8s%s\n", "DESCRIPTOR", "FD", "PLAN", "KIND", "ACCESS", "LINK");
 	for (unsigned i = 0; i < vm->n; i++)

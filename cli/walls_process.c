@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -84,6 +85,18 @@ static int dumpable(int dir, const struct walls_status *s)
 	return st.st_uid == s->uid[1];
 }
 
+/* Has the kernel given it a core scheduling cookie?  Whether the processor has several threads a
+ * core is the host's matter (immure doctor). */
+static int cores(pid_t pid)
+{
+	enum { SCHED_CORE = 62, GET = 0, THREAD = 0 };	/* <linux/prctl.h> of Linux 5.14 */
+	uint64_t cookie = 0;
+
+	if (prctl(SCHED_CORE, GET, (long)pid, THREAD, (unsigned long)&cookie) < 0)
+		return -1;
+	return cookie != 0;
+}
+
 static void read_cgroup(int dir, struct walls_process *p)
 {
 	char *text = walls_text(dir, "cgroup", &p->cgroup_err);
@@ -107,7 +120,7 @@ int walls_read_process(const struct walls_host *h, pid_t pid, struct walls_proce
 	char path[16];
 	int dir, err;
 
-	*p = (struct walls_process){ .pid = pid, .program = -1, .dumpable = -1 };
+	*p = (struct walls_process){ .pid = pid, .program = -1, .dumpable = -1, .cores = -1 };
 	snprintf(path, sizeof(path), "%d", (int)pid);
 	dir = openat(h->proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
@@ -119,6 +132,8 @@ int walls_read_process(const struct walls_host *h, pid_t pid, struct walls_proce
 		p->exe_err = walls_link(dir, "exe", p->exe, sizeof(p->exe));
 		say_clean(p->exe);
 		say_clean(p->status.name);
+		say_clean(p->status.store_bypass);
+		say_clean(p->status.indirect_branch);
 		PARSE(dir, "uid_map", walls_parse_map, &p->uids, p->maps_err);
 		read_namespaces(dir, p);
 		read_threads(dir, p);
@@ -127,6 +142,7 @@ int walls_read_process(const struct walls_host *h, pid_t pid, struct walls_proce
 		PARSE(dir, "mountinfo", walls_parse_mounts, &p->mounts, p->mounts_err);
 		PARSE(dir, "limits", walls_parse_limits, &p->limits, p->limits_err);
 		p->dumpable = dumpable(dir, &p->status);
+		p->cores = cores(pid);
 		read_cgroup(dir, p);
 		/* Whatever went missing meanwhile: did the process? */
 		PARSE(dir, "status", walls_parse_status, &now, err);

@@ -30,7 +30,8 @@
  *             on indirect branches others trained, for good; costs speed; default "host"
  *   core_scheduling bool    no other program runs on the sibling hyperthread of a CPU that runs
  *             this VM; default false
- * Where the kernel cannot do what the last two ask for, the jailer says so in the log. */
+ * What the last two ask for is refused where the kernel cannot do it, unless the processor has
+ * nothing to restrict. */
 #ifndef IMMURE_JAILER_CONFIG_H
 #define IMMURE_JAILER_CONFIG_H
 

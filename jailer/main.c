@@ -16,6 +16,7 @@
 #include "jailer/capabilities.h"
 #include "jailer/cgroup.h"
 #include "jailer/config.h"
+#include "jailer/cpu.h"
 #include "jailer/limits.h"
 #include "jailer/message.h"
 #include "jailer/namespaces.h"
@@ -131,7 +132,7 @@ static int limit_capabilities(bool root, struct failure *f)
 /* Opens and makes everything; afterwards there is no file system to find anything in. */
 static int gather(struct jailer *j, struct failure *f)
 {
-	if (limits_check(&j->plan, f) != 0 ||
+	if (limits_check(&j->plan, f) != 0 || cpu_restrict(&j->config, f) != 0 ||
 	    supervise_prepare(&j->opened, f) != 0 || namespaces_start(&j->plan, f) != 0 ||
 	    open_all(&j->opened, &j->plan, f) != 0 ||
 	    rundir_find(&j->opened, &j->plan, f) != 0)

@@ -203,7 +203,9 @@ void plan_print(FILE *out, const struct plan *p)
 		"capabilities: none; the jailer's, until each was used last:");
 	for (size_t i = 0; i < array_len(capabilities); i++)
 		fprintf(out, " %s", capabilities[i].name);
-	fprintf(out, "\n");
+	fprintf(out, "\nspeculation: %s; hyperthreads: %s\n",
+		c->speculation_restrict ? "restricted" : "as the host's",
+		c->core_scheduling ? "of its own" : "shared");
 	if (p->cgroup.wanted)
 		fprintf(out, "cgroup immure/%s: memory %llu MiB, no swap, %u tasks", c->name,
 			(unsigned long long)(p->cgroup.memory_max >> 20), p->cgroup.pids_max);
@@ -283,9 +285,11 @@ void plan_print_json(FILE *out, const struct plan *p)
 	for (unsigned i = 0; i < p->nprocs; i++)
 		json_array_append_new(processes, json_process(p, &p->proc[i]));
 	json_array_append_new(processes, json_process(p, &p->supervisor));
-	root = json_pack("{s:s, s:b, s:I, s:i, s:o, s:o, s:o, s:o}", "name", c->name,
+	root = json_pack("{s:s, s:b, s:I, s:i, s:s, s:b, s:o, s:o, s:o, s:o}", "name", c->name,
 			 "rootless", !p->root, "memory", (json_int_t)c->memory,
-			 "vcpus", (int)c->vcpus, "namespaces", names,
+			 "vcpus", (int)c->vcpus, "speculation",
+			 c->speculation_restrict ? "restrict" : "host",
+			 "core_scheduling", c->core_scheduling, "namespaces", names,
 			 "jailer_capabilities", json_capabilities(), "processes", processes,
 			 "cgroup", !p->cgroup.wanted ? json_null()
 			 : json_pack("{s:I, s:i, s:i, s:I}",

@@ -39,12 +39,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef PR_SCHED_CORE
-#define PR_SCHED_CORE 62		/* Linux 5.14 */
-#define PR_SCHED_CORE_CREATE 1
-#define PR_SCHED_CORE_SCOPE_THREAD 0
-#endif
-
 enum {
 	FD_PROGRAM = 0,		/* closed by exec; see execveat in policy/jail.policy */
 	FAILED_STATUS = 127,
@@ -132,40 +126,12 @@ static int change_ids(const struct spawn *s, const struct plan_process *pp)
 	return 0;
 }
 
-static const unsigned long speculation[] = { PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH };
-
-/* A processor without the flaw, and a kernel without the switch (see spawn_prepare()), refuse;
- * what was forced off before stays off. */
-static int restrict_speculation(void)
-{
-	for (size_t i = 0; i < array_len(speculation); i++)
-		if (prctl(PR_SET_SPECULATION_CTRL, speculation[i], PR_SPEC_FORCE_DISABLE, 0, 0) < 0 &&
-		    errno != ENXIO && errno != ENODEV && errno != EINVAL && errno != EPERM)
-			return -errno;
-	return 0;
-}
-
-/* Could a process speculate that was told not to? */
-static bool speculates(void)
-{
-	for (size_t i = 0; i < array_len(speculation); i++) {
-		int state = prctl(PR_GET_SPECULATION_CTRL, speculation[i], 0, 0, 0);
-
-		if (state < 0 || ((unsigned long)state & (PR_SPEC_PRCTL | PR_SPEC_ENABLE)) ==
-				 PR_SPEC_ENABLE)
-			return true;
-	}
-	return false;
-}
-
-static int set_attributes(const struct config *c)
+static int set_attributes(void)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	if (limits_code() < 0)
-		return -errno;
-	return c->speculation_restrict ? restrict_speculation() : 0;
+	return limits_code();
 }
 
 static int execute(const struct plan_process *pp)
@@ -196,7 +162,7 @@ static int take_step(enum step step, const struct spawn *s, unsigned index)
 	case STEP_PARENT: return wait_for_parent(gate_number(pp));
 	case STEP_IDS: return change_ids(s, pp);
 	case STEP_DROP: return capabilities_drop();
-	case STEP_PRCTL: return set_attributes(s->plan->config);
+	case STEP_PRCTL: return set_attributes();
 	case STEP_LANDLOCK: return landlock_deny(s->landlock, LANDLOCK_SCOPE_ALL, &program, 1);
 	case STEP_LIMITS: return limits_apply(&pp->limits, s->opened->disk_size[pp->device]);
 	case STEP_FILTER: return seal(&policy_jail);
@@ -301,13 +267,7 @@ static int start(struct spawn *s, unsigned index, struct failure *f)
 
 int spawn_prepare(struct spawn *s, struct failure *f)
 {
-	const struct config *c = s->plan->config;
-
 	s->traced = true;
-	s->speculating = c->speculation_restrict && speculates();
-	/* Children inherit the cookie; the jailer will be a process of this VM too. */
-	s->sharing = c->core_scheduling && prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0,
-						 PR_SCHED_CORE_SCOPE_THREAD, 0) < 0;
 	s->landlock = landlock_abi();
 	s->proc = path_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, PATH_HOST_DIRECT);
 	if (s->proc < 0)

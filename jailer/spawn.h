@@ -20,8 +20,6 @@ struct spawn {
 	int proc;			/* O_PATH descriptor of /proc */
 	int landlock;			/* ABI, 0: absent */
 	bool traced;			/* ends of children can be examined (violation.h) */
-	bool speculating;		/* asked not to, but the kernel has no switch */
-	bool sharing;			/* asked for cores of its own, but the kernel has none */
 	pid_t pid[PLAN_PROCESSES];	/* 0: not started */
 	int gate[2];			/* pipe to the child that is being started */
 	struct spawn_slot *slots;	/* memory shared with the children until they exec */

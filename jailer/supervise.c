@@ -367,8 +367,6 @@ static void say_notes(const struct spawn *s, const struct cgroup *cg)
 {
 	static const char no_landlock[] = "this kernel has no Landlock, or it is off";
 	static const char no_names[] = "this host forbids ptrace: a violation has no name";
-	static const char no_switch[] = "this kernel lets no process restrict its speculation";
-	static const char no_cookie[] = "this kernel has no core scheduling, or the CPU no siblings";
 
 	if (cg->note[0] != 0)
 		message_log(SUP_CLIENT, "jailer", cg->note, strlen(cg->note));
@@ -376,10 +374,6 @@ static void say_notes(const struct spawn *s, const struct cgroup *cg)
 		message_log(SUP_CLIENT, "jailer", no_landlock, sizeof(no_landlock) - 1);
 	if (!s->traced)
 		message_log(SUP_CLIENT, "jailer", no_names, sizeof(no_names) - 1);
-	if (s->speculating)
-		message_log(SUP_CLIENT, "jailer", no_switch, sizeof(no_switch) - 1);
-	if (s->sharing)
-		message_log(SUP_CLIENT, "jailer", no_cookie, sizeof(no_cookie) - 1);
 }
 
 /* A process that the kernel cannot end, for instance because its disk does not answer. */

@@ -86,6 +86,7 @@ Test(options, defaults)
 	cr_assert_str_eq(o.argv[0], "true");
 	cr_assert(o.memory == 256 << 20 && o.cpus == 1 && o.boot_timeout_ms == 60000);
 	cr_assert(!o.timeout_ms && !o.tty && !o.json && !o.console && !o.kernel && !o.ndisks);
+	cr_assert(!o.core_scheduling && strcmp(o.speculation, "host") == 0);
 }
 
 Test(options, every_option_in_every_spelling)
@@ -93,7 +94,8 @@ Test(options, every_option_in_every_spelling)
 	cr_assert_eq(dup2(STDERR_FILENO, 77), 77);
 	cr_assert_eq(words("-m 1G --cpus=4 -e A=1 --env B=2 -w /tmp -u me:us -t --disk d,ro --disk e "
 			   "--timeout 5s --boot-timeout=1m -k k --append x=y --entry pvh --console "
-			   "--name n --vsock v --json=77 root -- cmd -x"), 0);
+			   "--name n --vsock v --core-scheduling --speculation restrict --json=77 "
+			   "root -- cmd -x"), 0);
 	cr_assert(o.memory == 1u << 30 && o.cpus == 4 && o.nenv == 2);
 	cr_assert_str_eq(o.env[1], "B=2");
 	cr_assert_str_eq(o.dir, "/tmp");
@@ -103,6 +105,7 @@ Test(options, every_option_in_every_spelling)
 	cr_assert_str_eq(o.disk[0].path, "d");
 	cr_assert(o.timeout_ms == 5000 && o.boot_timeout_ms == 60000);
 	cr_assert_str_eq(o.entry, "pvh");
+	cr_assert(o.core_scheduling && strcmp(o.speculation, "restrict") == 0);
 	cr_assert_eq(o.argc, 2);
 	cr_assert_str_eq(o.argv[1], "-x");
 	cr_assert_eq(words("-m512M -t root c"), 0);
@@ -139,6 +142,7 @@ Test(options, what_is_not_understood_is_refused)
 		"", "--", "-m", "--frobnicate root", "-x root", "-m lots root", "-m 1M root", "-m 2T root",
 		"-m 16777217 root", "--cpus 0 root", "--cpus 33 root", "--cpus 1.5 root", "-e =x root",
 		"-w tmp root", "--timeout 0 root", "--timeout never root", "--entry flat root",
+		"--speculation root", "--speculation off root", "--core-scheduling=1 root",
 		"--name ../x root", "--json=x root", "--console=1 root", "-tt root", "--tty=1 root",
 		"--mem 1G root", "--disk ,ro root", "--disk d,discard=no root", "--disk d,discard=,ro root",
 		"--disk a --disk b --disk c --disk d --disk e --disk f --disk g root",
@@ -197,12 +201,21 @@ Test(config, is_what_the_options_say)
 	cr_assert_eq(json_integer_value(json_object_get(j, "timeout_ms")), 3000);
 	cr_assert_eq(json_integer_value(json_object_get(j, "id")), 9);
 	cr_assert_str_eq(json_string_value(json_object_get(j, "run_dir")), "/r");
+	cr_assert_str_eq(json_string_value(json_object_get(j, "speculation")), "host");
+	cr_assert(json_is_false(json_object_get(j, "core_scheduling")));
 	v = json_object_get(j, "disks");
 	cr_assert_eq(json_array_size(v), 2);
 	cr_assert(json_is_true(json_object_get(json_array_get(v, 0), "readonly")));
 	cr_assert(json_is_false(json_object_get(json_array_get(v, 1), "readonly")));
 	cr_assert(strstr(json_string_value(json_object_get(j, "cmdline")), " foo=1"));
 	cr_assert(!strstr(text, "ttyS0"));
+	json_decref(j);
+	free(text);
+	cr_assert_eq(words("--speculation=restrict --core-scheduling --disk d root c"), 0);
+	text = run_config(&o, &p);
+	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	cr_assert_str_eq(json_string_value(json_object_get(j, "speculation")), "restrict");
+	cr_assert(json_is_true(json_object_get(j, "core_scheduling")));
 	json_decref(j);
 	free(text);
 	p.disk[0] = "/\xff";

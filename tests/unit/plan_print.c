@@ -21,6 +21,7 @@ static const char golden[] =
 	"root directory: empty, read-only\n"
 	"capabilities: none; the jailer's, until each was used last: setpcap dac_override setuid "
 	"setgid sys_admin\n"
+	"speculation: as the host's; hyperthreads: shared\n"
 	"cgroup immure/v: memory 169 MiB, no swap, 6 tasks, 50% of a CPU\n"
 	"\n"
 	"process vmm: immure-vmm, uid 2000000000, gid 2000000000\n"

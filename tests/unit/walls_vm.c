@@ -99,6 +99,33 @@ static void compare(const json_t *o, pid_t pid)
 	cr_assert(json_is_true(json_object_get(json_object_get(o, "root"), "readonly")));
 }
 
+/* What a process may speculate on is told in the kernel's own words. */
+static void compare_speculation(const json_t *o, pid_t pid, bool forbidden)
+{
+	json_t *s = json_object_get(o, "speculation");
+	char path[64], line[256];
+	unsigned found = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		const char *key = strncmp(line, "Speculation_Store_Bypass:", 25) == 0 ? "store_bypass"
+				: strncmp(line, "SpeculationIndirectBranch:", 26) == 0 ? "indirect_branch"
+				: NULL;
+
+		line[strcspn(line, "\n")] = 0;
+		if (key == NULL)
+			continue;
+		cr_expect_str_eq(rig_word(s, key), strchr(line, '\t') + 1);
+		cr_expect(!forbidden || (strstr(line, "enabled") == NULL && strstr(line, "vulnerable") == NULL) ||
+			  strstr(line, "not vulnerable") != NULL, "%s", line);
+		found++;
+	}
+	fclose(f);
+	cr_expect_eq(found, 2);
+}
+
 static bool weaker(const json_t *o, const char *process, const char *what)
 {
 	json_t *list = json_object_get(o, "weaker"), *e;
@@ -117,6 +144,31 @@ static void stop(struct rig *r)
 	cr_assert_eq(waitpid(r->jailer, NULL, 0), r->jailer);
 	rig_nothing_left(r);
 	rig_remove(r);
+}
+
+static void speculation_of_a_vm(const char *extra, bool forbidden)
+{
+	struct rig r = rig_make(0);
+	json_t *o, *list;
+
+	rig_start(&r, rig_config(&r, "idle", extra));
+	rig_running(&r);
+	cr_assert_eq(walls(0, r.name, "--json"), 0, "%s", output);
+	o = parsed();
+	list = json_object_get(o, "processes");
+	compare_speculation(json_array_get(list, 0), r.jailer, forbidden);
+	for (unsigned i = 0; i < r.nprocs; i++)
+		compare_speculation(json_array_get(list, 1 + i), r.pid[i], forbidden);
+	json_decref(o);
+	cr_assert_eq(walls(0, r.name, NULL), 0);
+	cr_expect_not_null(strstr(output, "SPECULATES PAST STORES"));
+	stop(&r);
+}
+
+Test(walls_vm, what_processes_may_speculate_on_is_told, .timeout = 60)
+{
+	speculation_of_a_vm("", false);
+	speculation_of_a_vm(",\"speculation\":\"restrict\"", true);
 }
 
 Test(walls_vm, as_root_every_wall_stands_and_is_what_the_kernel_says, .timeout = 60)

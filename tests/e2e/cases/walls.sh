@@ -24,6 +24,35 @@ walls_command() {
 	status_of wait $pid
 	return "$result"
 }
+speculation() {
+	# Either everything is restricted, or the run is refused, on a host that cannot.
+	start --name seen --speculation restrict --core-scheduling "$ROOTFS" -- \
+		sh -c 'echo up; sleep 1000' > "$WORK/p.log" 2> "$WORK/p.err" &
+	local pid=$! result=0
+	wait_for 300 ended_or_up $pid
+	if grep -q up "$WORK/p.log"; then
+		"$IMMURE" walls seen --json > "$WORK/p.json" || result=$?
+		python3 - "$WORK/p.json" <<- 'END' || result=1
+			import json, sys
+			for p in json.load(open(sys.argv[1]))["processes"]:
+			    for kind, words in p["speculation"].items():
+			        if "enabled" in words or words.endswith("vulnerable") and "not" not in words:
+			            sys.exit(f"{p['name']}: {kind}: {words}")
+		END
+		kill -TERM $pid
+		status_of wait $pid
+		return "$result"
+	fi
+	status_of wait $pid
+	cat "$WORK/p.err"
+	expect 125 "$STATUS" "exit status"
+	grep -q 'cannot keep a process from speculating' "$WORK/p.err"
+	grep -q mitigations=off /proc/cmdline
+	nothing_left
+}
+ended_or_up() { # PID
+	grep -q up "$WORK/p.log" || ! kill -0 "$1" 2> /dev/null
+}
 killed() { # PROCESS
 	start "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/k.log" 2> "$WORK/k.err" &
 	local pid=$!
@@ -82,6 +111,7 @@ devices_denied() {
 
 claim "every thread: two filters, no privileges, empty root, only its plan ($MODE)" walls
 claim "\`immure walls\` finds the VM by name and every wall standing ($MODE)" walls_command
+claim "what must not speculate does not, or does not start ($MODE)" speculation
 for p in vmm blk vsock jailer; do
 	claim "immure-$p killed: the VM ends within seconds with 125 ($MODE)" killed $p
 done
