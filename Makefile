@@ -139,7 +139,7 @@ $(O)/musl/%.o: %.c Makefile | $(B)/gen/syscall_names.h $(B)/gen/include
 	$(Q)$(CC) $(FLAGS) $(MUSL_INC) -c $< -o $@
 
 # What runs once, or only when something is wrong, in as few pages as it fits.
-COLD := $(addprefix core/,fdplan link log musl report seal vmconfig) \
+COLD := $(addprefix core/,bucket fdplan flow limits link log musl pages report seal vmconfig) \
         $(addprefix devices/vsock/,buffer conn host main message open vsock)
 $(patsubst %,$(O)/musl/%.o,$(COLD)): FLAGS += -Os
 

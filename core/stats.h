@@ -74,7 +74,7 @@ enum {
 	X(STATS_VSOCK_IN_ERRORS, 33, "errors", "direction", "in", "Connections lost by an error") \
 	X(STATS_VSOCK_OUT_CONNECTIONS, 40, "connections", "direction", "out", "Connections made") \
 	X(STATS_VSOCK_IN_CONNECTIONS, 41, "connections", "direction", "in", "Connections made")   \
-	X(STATS_VSOCK_CLOSED, 42, "closed", "", "", "Connections ended")
+	X(STATS_VSOCK_CLOSED, 42, "closed", "", "", "Connections that ended, or never came about")
 
 #define STATS_VMM_COUNTERS(X)                                                                     \
 	X(STATS_VMM_CONFIG_INTERRUPTS, 0, "config_interrupts", "", "", "Configuration interrupts sent") \

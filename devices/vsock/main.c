@@ -33,7 +33,7 @@ static struct link link_vmm = { .fd = VSOCK_LINK, .state = LINK_START, .device =
 static bool quit;		/* the VMM said so, or is gone */
 
 /* Should: leave exactly the plan.  Mustn't: open. */
-static uint64_t read_config(int argc, char **argv)
+static const struct vm_device *read_config(int argc, char **argv)
 {
 	static struct vm_config config;
 	const struct vm_device *d;
@@ -59,7 +59,7 @@ static uint64_t read_config(int argc, char **argv)
 	rc = pages_map(&pages, &config, (int)n);
 	if (rc < 0)
 		die_errno(-rc, "map the counters");
-	return d->guest_cid;
+	return d;
 }
 
 static void watch(int fd, uint32_t events)
@@ -107,7 +107,7 @@ static void never_wait(int fd)
 		die_errno(errno, "make descriptor %d non-blocking", fd);
 }
 
-static void set_up(uint64_t cid)
+static void set_up(const struct vm_device *d)
 {
 	struct host host = {
 		.epoll = VSOCK_EPOLL, .dial = VSOCK_DIAL, .dial_ready = true,
@@ -120,7 +120,8 @@ static void set_up(uint64_t cid)
 	never_wait(VSOCK_LISTEN_SEQ);
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		die_errno(errno, "get random bytes");
-	vsock_init(&vsock, &mem, cid, host, seed);
+	vsock_init(&vsock, &mem, d->guest_cid, host, seed);
+	flow_init(&vsock.flow, &pages, d);
 }
 
 static uint64_t milliseconds(void)
@@ -148,6 +149,7 @@ static bool needs_reset(enum vq_err err, uint32_t queue)
 
 	log_limited(&limit, "vsock: queue %u: %s; the driver must reset", queue,
 		    vq_err_name(err));
+	flow_count(&vsock.flow, STATS_BROKEN, 1);
 	vsock_reset(&vsock);
 	m.u.needs_reset = (struct link_needs_reset){ .reason = err, .queue = queue };
 	return link_send(&link_vmm, &m) == LINK_OK;
@@ -172,10 +174,12 @@ static bool on_link(void)
 		return false;
 	}
 	if (m.type == LINK_ACTIVATE) {
+		flow_count(&vsock.flow, STATS_ACTIVATIONS, 1);
 		err = vsock_activate(&vsock, &m.u.activate, &queue);
 		return err == VQ_OK || needs_reset(err, queue);
 	}
 	if (m.type == LINK_RESET) {
+		flow_count(&vsock.flow, STATS_RESETS, 1);
 		vsock_reset(&vsock);
 		return say(LINK_RESET_DONE);
 	}
@@ -196,6 +200,8 @@ static bool on_event(const struct epoll_event *ev)
 		vsock.host.dial_ready = true;
 	else if (ev->data.u64 == VSOCK_LINK)
 		return on_link();
+	else
+		flow_count(&vsock.flow, STATS_KICKS, 1);	/* of a queue: any number at once */
 	return true;
 }
 
@@ -214,6 +220,7 @@ static bool work(bool *more)
 	/* An irqfd: it cannot fill up. */
 	if (vsock.interrupt && write(VSOCK_CALL, &one, sizeof(one)) != sizeof(one))
 		return false;
+	flow_count(&vsock.flow, STATS_INTERRUPTS, vsock.interrupt);
 	vsock.interrupt = false;
 	return true;
 }
@@ -241,15 +248,15 @@ static void run(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t cid;
+	const struct vm_device *d;
 	int rc = fdplan_claim(VSOCK_NFDS);
 
 	if (rc < 0)
 		die_errno(-rc, "close what is not in the plan");
-	cid = read_config(argc, argv);
+	d = read_config(argc, argv);
 	make_epoll();
 	fill_gaps();
-	set_up(cid);
+	set_up(d);
 	rc = seal_memory();
 	if (rc == 0)
 		rc = seal(&policy_vsock);

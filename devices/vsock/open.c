@@ -42,6 +42,7 @@ struct conn *vsock_request(struct vsock *v, uint32_t guest_port, uint32_t host_p
 void vsock_accepted(struct vsock *v, struct conn *c)
 {
 	conn_list_remove(&v->table, LIST_PATIENCE, c);
+	flow_count(&v->flow, STATS_VSOCK_IN_CONNECTIONS, 1);
 	c->state = CONN_OPEN;
 	/* What came behind the CONNECT line had its event long ago. */
 	c->readable = true;
@@ -95,6 +96,7 @@ static void dialled(struct vsock *v, uint32_t cookie, int fd)
 		return;
 	}
 	conn_list_remove(&v->table, LIST_PATIENCE, c);
+	flow_count(&v->flow, STATS_VSOCK_OUT_CONNECTIONS, 1);
 	c->state = CONN_OPEN;
 	c->owed |= OWE_RESPONSE;
 	vsock_wake(v, c);

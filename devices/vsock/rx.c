@@ -13,6 +13,8 @@
  * A message (SEQPACKET) stays in its socket, and counts there against who sent it, until the guest
  * has its last piece.
  *
+ * At its rate limit the line stands likewise, for as long as flow_wait() says.
+ *
  * When the driver has no buffer left the line just stands: nothing is queued anywhere but in
  * the sockets, and the sockets' senders wait. */
 #include "devices/vsock/vsock.h"
@@ -234,6 +236,7 @@ static int put_burst(struct vsock *v, struct conn *c, const struct iovec *iov, i
 		a.len = (uint32_t)min_u64(got, iov[used].iov_len);
 		if (!vq_push(vq, &v->burst[used], put(v, &v->burst[used], &a)))
 			return -1;
+		flow_unit(&v->flow, LIMITS_IN, a.len);
 	}
 	while (n > used)
 		vq_unpop(vq, &v->burst[--n]);
@@ -291,11 +294,16 @@ enum batch vsock_rx(struct vsock *v)
 	v->starved = false;
 	for (int i = 0; i < VSOCK_BATCH && !nothing_to_say(v); i++) {
 		struct conn *c = conn_list_first(&v->table, LIST_RUN);
-		int n = c != NULL && wants_burst(v, c) ? burst(v, c, (uint32_t)(VSOCK_BATCH - i))
-						: 0;
 		uint32_t written;
 		bool small;
+		int n = 0;
 
+		if (!flow_open(&v->flow, LIMITS_IN)) {
+			flow_hold(&v->flow, LIMITS_IN);
+			return BATCH_HELD;
+		}
+		if (c != NULL && wants_burst(v, c))
+			n = burst(v, c, (uint32_t)(VSOCK_BATCH - i));
 		if (n > 0) {
 			i += n - 1;
 			continue;
@@ -316,6 +324,8 @@ enum batch vsock_rx(struct vsock *v)
 			log_limited(&limit, "vsock: rx buffer of %u bytes",
 				    v->chain.write_len);
 		written = small ? 0 : fill(v);
+		if (written > 0)
+			flow_unit(&v->flow, LIMITS_IN, payload_of(written));
 		if (written == 0 && !small)
 			vq_unpop(vq, &v->chain);
 		else if (!vq_push(vq, &v->chain, written))

@@ -263,14 +263,27 @@ static void packet(struct vsock *v)
 	}
 }
 
+/* The rate limit.  With nothing to hold back there is but a kick to wait for. */
+static enum batch hold(struct vsock *v)
+{
+	if (!vq_enable_kick(&v->queue[VSOCK_TX]))
+		return BATCH_EMPTY;
+	vq_disable_kick(&v->queue[VSOCK_TX]);
+	flow_hold(&v->flow, LIMITS_OUT);
+	return BATCH_HELD;
+}
+
 enum batch vsock_tx(struct vsock *v)
 {
 	struct virtqueue *vq = &v->queue[VSOCK_TX];
 
 	vq_disable_kick(vq);
 	for (int i = 0; i < VSOCK_BATCH; i++) {
-		int n = vq_pop(vq, &v->chain);
+		int n;
 
+		if (!flow_open(&v->flow, LIMITS_OUT))
+			return hold(v);
+		n = vq_pop(vq, &v->chain);
 		if (n < 0)
 			return BATCH_BROKEN;
 		if (n == 0 && vq_enable_kick(vq))
@@ -278,6 +291,7 @@ enum batch vsock_tx(struct vsock *v)
 		if (n == 0)
 			return BATCH_EMPTY;
 		packet(v);
+		flow_unit(&v->flow, LIMITS_OUT, payload_of(v->chain.read_len));
 		if (!vq_push(vq, &v->chain, 0))
 			return BATCH_BROKEN;
 	}

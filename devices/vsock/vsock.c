@@ -129,6 +129,7 @@ void vsock_stray(struct vsock *v, struct stray s)
 {
 	static struct log_limit limit;
 
+	flow_count(&v->flow, STATS_VSOCK_OUT_ERRORS, 1);
 	/* A guest that sends nonsense and offers no buffers for the answers gets none. */
 	if (v->strays == VSOCK_STRAYS) {
 		log_limited(&limit, "vsock: no room for another RST");
@@ -148,6 +149,7 @@ static void hang_up(struct vsock *v, struct conn *c)
 void vsock_forget(struct vsock *v, struct conn *c)
 {
 	hang_up(v, c);
+	flow_count(&v->flow, STATS_VSOCK_CLOSED, 1);
 	conn_free(&v->table, c);
 }
 
@@ -221,10 +223,12 @@ void vsock_settle(struct vsock *v, struct conn *c)
 		c->armed = !c->armed;
 		host_watch_room(&v->host, c, conn_cookie(&v->table, c), c->armed);
 	}
-	if (c->fd < 0 && !c->bound)
+	if (c->fd < 0 && !c->bound) {
+		flow_count(&v->flow, STATS_VSOCK_CLOSED, 1);
 		conn_free(&v->table, c);
-	else
+	} else {
 		vsock_wake(v, c);
+	}
 }
 
 /* The socket was full, and somebody has read from it: the only reason to let it hold more.  What
@@ -330,10 +334,12 @@ int vsock_timeout(struct vsock *v)
 {
 	const struct conn *a = conn_list_first(&v->table, LIST_PATIENCE);
 	const struct conn *b = conn_list_first(&v->table, LIST_LINE);
-	uint64_t left = UINT64_MAX;
+	uint64_t left = UINT64_MAX, held = flow_wait(&v->flow);
 
+	if (held != 0)
+		left = (held + BUCKET_NS_PER_MS - 1) / BUCKET_NS_PER_MS;
 	if (a != NULL)
-		left = a->deadline > v->now ? a->deadline - v->now : 0;
+		left = min_u64(left, a->deadline > v->now ? a->deadline - v->now : 0);
 	if (b != NULL)
 		left = min_u64(left, b->deadline > v->now ? b->deadline - v->now : 0);
 	return left <= VSOCK_LINE_PATIENCE ? (int)left : -1;
@@ -344,6 +350,7 @@ enum vsock_work vsock_run(struct vsock *v)
 	enum batch tx = BATCH_EMPTY, rx = BATCH_EMPTY;
 	bool more;
 
+	flow_turn(&v->flow);
 	expire(v);
 	if (v->active)
 		tx = vsock_tx(v);

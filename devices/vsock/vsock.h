@@ -12,6 +12,7 @@
 #ifndef IMMURE_DEVICES_VSOCK_VSOCK_H
 #define IMMURE_DEVICES_VSOCK_VSOCK_H
 
+#include "core/flow.h"
 #include "core/link.h"
 #include "core/virtqueue.h"
 #include "devices/vsock/conn.h"
@@ -51,6 +52,7 @@ struct vsock {
 	bool starved;			/* rx has no buffer; a kick was asked for */
 	bool stray_turn;		/* a stray goes before a connection's packet */
 	uint32_t stray_first, strays;
+	struct flow flow;		/* the caller's to flow_init() */
 	struct host host;
 	struct virtqueue queue[VSOCK_QUEUES];
 	struct vq_chain chain;		/* the one in hand */
@@ -95,14 +97,21 @@ int vsock_timeout(struct vsock *v);
 
 /* ---- between vsock.c, tx.c and rx.c ---- */
 
-enum batch { BATCH_EMPTY, BATCH_FULL, BATCH_BROKEN };
+enum batch { BATCH_EMPTY, BATCH_FULL, BATCH_HELD, BATCH_BROKEN };
 
-/* Up to VSOCK_BATCH packets from the guest (tx.c).  EMPTY: the driver will kick. */
+/* Up to VSOCK_BATCH packets from the guest (tx.c).  EMPTY: the driver will kick.  HELD: the rate
+ * limit lets no more go; v->flow knows until when. */
 must_check enum batch vsock_tx(struct vsock *v);
 
 /* Up to VSOCK_BATCH packets to the guest (rx.c).  EMPTY: nothing to send, or no buffer to send
  * it in and the driver will kick. */
 must_check enum batch vsock_rx(struct vsock *v);
+
+/* What of a packet of @len bytes is not header. */
+static inline uint32_t payload_of(uint32_t len)
+{
+	return len > VSOCK_HDR ? len - VSOCK_HDR : 0;
+}
 
 /* Puts @c among those that have something for the guest, or takes it off. */
 void vsock_wake(struct vsock *v, struct conn *c);

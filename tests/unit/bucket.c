@@ -231,6 +231,20 @@ Test(bucket, limits_out_of_range_are_refused)
 	cr_assert(bucket_limit_ok(&good));
 }
 
+/* Against the compiler's own. */
+Test(bucket, the_long_division_is_right)
+{
+	for (int run = 0; run < 200000; run++) {
+		u128 n = (u128)random_upto(UINT64_MAX) << 64 | random_upto(UINT64_MAX);
+		uint64_t d = 1 + random_upto(UINT64_MAX - 1), rest, q = divide(n, d, &rest);
+
+		if (n / d > UINT64_MAX)
+			cr_assert_eq(q, UINT64_MAX);
+		else
+			cr_assert(q == (uint64_t)(n / d) && rest == (uint64_t)(n % d));
+	}
+}
+
 /* Any sequence of calls, at any times, with any amounts. */
 Test(bucket, stays_sound_whatever_happens)
 {

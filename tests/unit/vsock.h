@@ -4,9 +4,23 @@
 #ifndef IMMURE_TESTS_UNIT_VSOCK_H
 #define IMMURE_TESTS_UNIT_VSOCK_H
 
+#include "core/bucket.c"
+#include "core/clock.h"
 #include "core/guestmem.c"
+#include "core/limits.c"
 #include "core/log.c"
 #include "core/virtqueue.c"
+static uint64_t clock_now;	/* ns; time passes when a test says so */
+
+static uint64_t test_clock(void)
+{
+	return clock_now;
+}
+
+#define clock_ns test_clock
+#include "core/flow.c"
+#undef clock_ns
+
 #include "devices/vsock/buffer.c"
 #include "devices/vsock/conn.c"
 #include "devices/vsock/host.c"
@@ -20,6 +34,9 @@
 #include <dirent.h>
 
 static struct vsock dev;
+static struct stats_page counted;
+static struct pages pages = { .stats = &counted };
+static struct vm_device configured;	/* its rate limits */
 
 static inline void watch_plain(int fd)
 {
@@ -54,6 +71,7 @@ static inline void device_init(void)
 	host.listen[HOST_STREAM] = listener(SOCK_STREAM, &listen_at, &listen_len);
 	host.listen[HOST_SEQ] = listener(SOCK_SEQPACKET, &listen_seq_at, &listen_seq_len);
 	vsock_init(&dev, &ram.mem, CID, host, 12345);
+	flow_init(&dev.flow, &pages, &configured);
 	dev.now = 1000;
 	watch_plain(host.listen[HOST_STREAM]);
 	watch_plain(host.listen[HOST_SEQ]);
