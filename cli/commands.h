@@ -9,5 +9,7 @@ int cmd_plan(int argc, char **argv);
 int cmd_kernel(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_walls(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
+int cmd_limit(int argc, char **argv);
 
 #endif

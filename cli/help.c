@@ -18,6 +18,8 @@ static const struct help_text texts[] = {
 	  "  immure run [OPTION...] ROOTFS [--] COMMAND [ARGUMENT...]\n"
 	  "  immure plan [OPTION...] ROOTFS    what run would open, by whom, under which limits\n"
 	  "  immure doctor                     can this host do it, and if not, why\n"
+	  "  immure stats [NAME]               what the machines that run have counted\n"
+	  "  immure limit NAME [DEVICE ...]    their rate limits, which may be changed\n"
 	  "  immure walls [NAME]               what confines the machines that run, by the kernel\n"
 	  "  immure kernel import|list|rm      the kernels that guests boot\n"
 	  "  immure version\n"
@@ -39,7 +41,7 @@ static const struct help_text texts[] = {
 	  "  -u, --user USER        name or number, with :group if wanted (root)\n"
 	  "  -t, --tty              COMMAND has a terminal; the default on a terminal\n"
 	  "  -T, --no-tty           it has none\n"
-	  "      --disk FILE[,ro][,discard=off]\n"
+	  "      --disk FILE[,ro][,discard=off][,bw=SIZE][,iops=N][,burst=SIZE]\n"
 	  "                         raw image or block device as /dev/vdb, vdc...; may be repeated\n"
 	  "      --timeout T        ends the machine after T: 500ms, 30s, 5m, 1h; exit status 124\n"
 	  "      --boot-timeout T   how long until the guest's agent must have answered (60s)\n"
@@ -74,6 +76,29 @@ static const struct help_text texts[] = {
 	  "Examples:\n"
 	  "  immure plan ./rootfs\n"
 	  "  immure plan --json --disk data.img ./rootfs | python3 -m json.tool\n" },
+	{ "stats",
+	  "immure stats [NAME] [--json|--prom]\n"
+	  "\n"
+	  "Prints what the processes of the running machine NAME, or of all of yours, have counted:\n"
+	  "requests, bytes, errors, throttles, kicks, interrupts, exits by reason, latencies.  Reading\n"
+	  "costs the machine nothing.  A machine started with --vsock has no counters.\n"
+	  "\n"
+	  "  --json   one object; without NAME with all machines in it\n"
+	  "  --prom   text format of Prometheus\n"
+	  "\n"
+	  "Example:\n"
+	  "  immure run --name web ./rootfs -- ./server & immure stats web\n" },
+	{ "limit",
+	  "immure limit NAME [--json]\n"
+	  "immure limit NAME DEVICE bw=SIZE,iops=N,burst=SIZE\n"
+	  "\n"
+	  "Prints the rate limits of a running machine, or changes those of DEVICE (blk0, blk1, ...,\n"
+	  "vsock) from now on: bytes and operations a second, 0 for no limit, and bytes that may go\n"
+	  "once beyond that.  What is not named stays.  For vsock, tx- or rx- in front means one\n"
+	  "direction, from or to the guest.  Instead, a rate limiter in Firecracker's JSON:\n"
+	  "\n"
+	  "  immure limit web blk1 bw=100M,iops=2000\n"
+	  "  immure limit web blk1 '{\"ops\": {\"size\": 100, \"refill_time\": 250}}'\n" },
 	{ "walls",
 	  "immure walls [NAME] [--json]\n"
 	  "\n"

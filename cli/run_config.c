@@ -5,6 +5,7 @@
  * that the message can say which option it was. */
 #include "cli/run_config.h"
 #include "cli/cmdline.h"
+#include "cli/limit_spec.h"
 #include "cli/say.h"
 #include "core/vmconfig.h"
 
@@ -126,8 +127,9 @@ int run_vsock_path(const char *given, char *path, size_t size)
 
 static json_t *disk(const char *path, const struct run_disk *d, const char *serial)
 {
-	return json_pack("{s:s, s:b, s:b, s:s}", "path", path, "readonly", (int)d->readonly,
-			 "discard", (int)!d->keep, "serial", serial);
+	return json_pack("{s:s, s:b, s:b, s:s, s:o}", "path", path, "readonly", (int)d->readonly,
+			 "discard", (int)!d->keep, "serial", serial, "rate_limiter",
+			 limit_json(&d->limit[0]));
 }
 
 static json_t *disks(const struct run_options *o, const struct run_parts *p)

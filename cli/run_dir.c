@@ -6,6 +6,7 @@
  * it is used only when it is a directory of ours that nobody else may write to, and everything
  * below is reached through its descriptor. */
 #include "cli/run_dir.h"
+#include "cli/run_values.h"
 #include "cli/say.h"
 #include "core/pages.h"
 #include "jailer/cgroup.h"
@@ -56,6 +57,38 @@ int run_dir_path(const char *name, char *path, size_t size)
 		return 0;
 	say_error("run directory %s/%s: path too long for sockets", parent, name);
 	return -1;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+unsigned run_dir_names(char (*names)[RUN_NAME], unsigned max)
+{
+	char parent[4096];
+	struct dirent *e;
+	unsigned n = 0;
+	DIR *d;
+
+	parent_path(parent, sizeof(parent));
+	d = opendir(parent);
+	while (d && n < max && (e = readdir(d)))
+		if (value_name(e->d_name))
+			snprintf(names[n++], RUN_NAME, "%.*s", RUN_NAME - 1, e->d_name);
+	if (d)
+		closedir(d);
+	qsort(names, n, sizeof(names[0]), by_name);
+	return n;
+}
+
+bool run_dir_has(const char *name, const char *file)
+{
+	char parent[4096], path[3 * 4096];
+
+	parent_path(parent, sizeof(parent));
+	snprintf(path, sizeof(path), "%s/%s/%s", parent, name, file);
+	return access(path, F_OK) == 0;
 }
 
 /* Opens the parent, made if need be, and locks it. */

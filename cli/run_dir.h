@@ -35,6 +35,13 @@ must_check int run_dir_make(struct run_dir *d, const char *name);
  * error message. */
 must_check int run_dir_path(const char *name, char *path, size_t size);
 
+/* The names of directories that are there, sorted, at most @max; not all of them need be of
+ * running machines.  Returns how many. */
+unsigned run_dir_names(char (*names)[RUN_NAME], unsigned max);
+
+/* Is there a @file in the directory of machine @name? */
+must_check bool run_dir_has(const char *name, const char *file);
+
 /* Removes the directory with the sockets in it, and gives the number back. */
 void run_dir_remove(struct run_dir *d);
 

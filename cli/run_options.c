@@ -4,6 +4,7 @@
  * Options end at the first word that is not one, so that the command's own options are never
  * taken for ours: it is ROOTFS.  "--" may stand before ROOTFS, before the command, or both. */
 #include "cli/run_options.h"
+#include "cli/limit_spec.h"
 #include "cli/run_values.h"
 #include "cli/say.h"
 #include "core/guestmem.h"
@@ -110,8 +111,15 @@ static bool set_disk(struct run_options *o, char *v)
 	if (o->ndisks >= RUN_DISKS)
 		return refuse("--disk", v, "a machine has at most 6 disks beside the root");
 	d->path = v;
-	while ((comma = strrchr(v, ',')) != NULL && disk_word(d, comma + 1))
+	while ((comma = strrchr(v, ',')) != NULL &&
+	       (limit_spec_is(comma + 1) || disk_word(d, comma + 1))) {
+		const char *wrong = limit_spec_is(comma + 1)
+				    ? limit_spec_word(comma + 1, false, d->limit) : NULL;
+
+		if (wrong)
+			return refuse("--disk", v, wrong);
 		*comma = '\0';
+	}
 	if (!v[0])
 		return refuse("--disk", "''", "wanted FILE or FILE,ro");
 	if (comma && strncmp(comma, ",discard=", 9) == 0)

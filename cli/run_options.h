@@ -4,6 +4,7 @@
 #define IMMURE_CLI_RUN_OPTIONS_H
 
 #include "core/fdplan.h"
+#include "core/limits.h"
 #include "guest/proto.h"
 
 enum {
@@ -17,6 +18,7 @@ struct run_disk {
 	char *path;		/* into argv */
 	bool readonly;
 	bool keep;		/* discard=off: the image keeps its storage */
+	struct limit_values limit[LIMITS_DIRECTIONS];	/* the first */
 };
 
 /* Strings point into argv, which outlives the struct. */

@@ -412,6 +412,24 @@ int config_parse(struct config *c, const char *text, size_t len, struct failure 
 	return check_together(c, f);
 }
 
+int config_limiter(struct limit_values *out, const char *text, struct failure *f)
+{
+	static const struct field field = { .key = "rate_limiter", .kind = LIMITER };
+	const struct place top = { .f = f };
+	struct limit_values v = { 0 };
+	json_error_t error;
+	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+	int rc;
+
+	if (root == NULL)
+		return fail(f, 0, NULL, "rate_limiter: %s", error.text);
+	rc = read_limiter(&top, &field, root, &v);
+	json_decref(root);
+	if (rc == 0)
+		*out = v;
+	return rc;
+}
+
 void config_free(struct config *c)
 {
 	json_decref(c->json);

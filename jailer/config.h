@@ -90,6 +90,9 @@ must_check int config_parse(struct config *c, const char *text, size_t len, stru
 
 void config_free(struct config *c);
 
+/* Reads one rate limiter alone, as above: @text into @out.  Returns 0, or -1 with @f filled. */
+must_check int config_limiter(struct limit_values *out, const char *text, struct failure *f);
+
 /* Devices of the VM: the disks, then vsock when there is one. */
 uint32_t config_devices(const struct config *c);
 

@@ -3,6 +3,8 @@
 /* What `immure run` makes of its command line, of events, and of the end. */
 #include <criterion/criterion.h>
 
+#include "cli/limit_json.c"
+#include "cli/limit_spec.c"
 #include "cli/programs.c"
 #include "cli/run_config.c"
 #include "cli/run_options.c"
@@ -134,6 +136,19 @@ Test(options, words_behind_the_name_of_a_disk)
 	cr_assert(o.disk[1].keep && !o.disk[1].readonly && !o.disk[0].keep);
 	cr_assert_str_eq(o.disk[2].path, "d,ro,x");
 	cr_assert(!o.disk[2].keep && !o.disk[2].readonly);
+}
+
+Test(options, a_disk_may_have_a_rate_limit)
+{
+	cr_assert_eq(words("--disk d,bw=10M,ro,iops=500 --disk e,burst=1K,bw=0 root"), 0);
+	cr_assert_str_eq(o.disk[0].path, "d");
+	cr_assert(o.disk[0].readonly && o.disk[0].limit[0].bytes.size == 10 << 20);
+	cr_assert(o.disk[0].limit[0].ops.size == 500 && o.disk[0].limit[0].ops.refill_ms == 1000);
+	cr_assert_str_eq(o.disk[1].path, "e");
+	cr_assert(o.disk[1].limit[0].bytes.size == 0 && o.disk[1].limit[0].bytes.burst == 1024);
+	cr_assert_eq(words("--disk d,bw=fast root"), -1);
+	cr_assert_eq(words("--disk d,iops=1.5,ro root"), -1);
+	cr_assert_eq(words("--disk d,rx-bw=1 root"), -1);
 }
 
 Test(options, what_is_not_understood_is_refused)

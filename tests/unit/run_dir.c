@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "cli/run_dir.c"
+#include "cli/run_values.c"
 #include "cli/say.c"
 
 /* Instead of jailer/cgroup.c: whose cgroups were to be removed. */
@@ -65,6 +66,25 @@ Test(run_dir, is_made_locked_and_removed)
 	cr_assert_not(exists("one"));
 	cr_assert_eq(rmdir(parent), 0, "nothing else was left in it");
 	cr_assert_eq(rmdir(base), 0);
+}
+
+Test(run_dir, those_that_are_there_can_be_listed)
+{
+	char names[2][RUN_NAME];
+	struct run_dir a, b;
+	int fd;
+
+	cr_assert_eq(run_dir_names(names, 2), 0, "not even the parent is there");
+	cr_assert(run_dir_make(&b, "two") == 0 && run_dir_make(&a, "one") == 0);
+	fd = openat(a.fd, "pages", O_CREAT | O_WRONLY, 0600);
+	cr_assert(fd >= 0 && close(fd) == 0);
+	cr_assert_eq(run_dir_names(names, 2), 2);
+	cr_assert(strcmp(names[0], "one") == 0 && strcmp(names[1], "two") == 0);
+	cr_assert_eq(run_dir_names(names, 1), 1);
+	cr_assert(run_dir_has("one", "pages") && !run_dir_has("two", "pages"));
+	run_dir_remove(&a);
+	cr_assert_not(exists("one"), "counters and all");
+	run_dir_remove(&b);
 }
 
 Test(run_dir, a_name_in_use_is_refused)
