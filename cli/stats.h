@@ -36,8 +36,8 @@ must_check int stats_read(struct stats_vm *vm, const char *name, int fd);
  * message. */
 must_check int stats_open(const char *name, int flags);
 
-/* What device @index of kind @kind is called. */
-void stats_device_name(char *buf, size_t size, enum vm_device_kind kind, unsigned index);
+/* What the device is called that has @before others of its @kind before it: as in jailer/plan.c. */
+void stats_device_name(char *buf, size_t size, enum vm_device_kind kind, unsigned before);
 
 /* What one counter is. */
 struct stats_name {

@@ -36,14 +36,14 @@ int stats_open(const char *name, int flags)
 	return -1;
 }
 
-void stats_device_name(char *buf, size_t size, enum vm_device_kind kind, unsigned index)
+void stats_device_name(char *buf, size_t size, enum vm_device_kind kind, unsigned before)
 {
 	switch (kind) {
 	case VM_DEVICE_BLK:
-		snprintf(buf, size, "blk%u", index % 100);
+		snprintf(buf, size, "blk%u", before % 100);
 		return;
 	case VM_DEVICE_NET:
-		snprintf(buf, size, "net%u", index % 100);
+		snprintf(buf, size, "net%u", before % 100);
 		return;
 	case VM_DEVICE_VSOCK:
 		snprintf(buf, size, "vsock");
@@ -52,7 +52,7 @@ void stats_device_name(char *buf, size_t size, enum vm_device_kind kind, unsigne
 		snprintf(buf, size, "vmm");
 		return;
 	}
-	snprintf(buf, size, "device%u", index % 100);
+	snprintf(buf, size, "device%u", before % 100);
 }
 
 static void copy_page(struct stats_page *to, const struct stats_page *from)
@@ -65,10 +65,10 @@ static void copy_page(struct stats_page *to, const struct stats_page *from)
 }
 
 static void take_process(struct stats_process *p, const struct stats_page *page,
-			 enum vm_device_kind kind, unsigned device)
+			 enum vm_device_kind kind, unsigned before)
 {
 	*p = (struct stats_process){ .kind = kind };
-	stats_device_name(p->name, sizeof(p->name), kind, device);
+	stats_device_name(p->name, sizeof(p->name), kind, before);
 	copy_page(&p->page, page);
 	p->vcpus = kind == VM_DEVICE_NONE ? p->page.vcpus : 0;
 	p->trusted = p->page.magic == STATS_MAGIC && p->page.version == STATS_VERSION &&
@@ -82,6 +82,16 @@ static void take_limits(struct limits_entry *to, const struct limits_entry *from
 		if (limits_read(from, &to->sequence, to->direction))
 			return;
 	to->sequence |= 1;
+}
+
+/* Devices of the same kind as number @d, in front of it. */
+static unsigned same_before(const struct stats_vm *vm, unsigned d)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < d; i++)
+		n += vm->limit[i].kind == vm->limit[d].kind;
+	return n;
 }
 
 static int take_all(struct stats_vm *vm, const uint8_t *file, size_t size)
@@ -100,7 +110,7 @@ static int take_all(struct stats_vm *vm, const uint8_t *file, size_t size)
 	for (unsigned d = 0; d < devices; d++) {
 		take_limits(&vm->limit[d], &l->device[d]);
 		take_process(&vm->process[1 + d], (const void *)(file + (2 + d) * (size_t)STATS_PAGE),
-			     (enum vm_device_kind)vm->limit[d].kind, d);
+			     (enum vm_device_kind)vm->limit[d].kind, same_before(vm, d));
 	}
 	return 0;
 }

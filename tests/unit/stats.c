@@ -13,7 +13,7 @@
 #include <criterion/redirect.h>
 #include <stdarg.h>
 
-enum { DEVICES = 3, FILE_BYTES = (2 + DEVICES) * STATS_PAGE };
+enum { DEVICES = 4, FILE_BYTES = (2 + DEVICES) * STATS_PAGE };
 
 static uint8_t *file;
 static int fd;
@@ -51,11 +51,11 @@ static struct limits_page *limits(void)
 	return (void *)file;
 }
 
-/* As a VM with two disks and vsock has it. */
+/* As a VM with two disks, a network interface and vsock has it. */
 static void make_file(void)
 {
 	static const enum vm_device_kind kinds[] = {
-		VM_DEVICE_NONE, VM_DEVICE_BLK, VM_DEVICE_BLK, VM_DEVICE_VSOCK,
+		VM_DEVICE_NONE, VM_DEVICE_BLK, VM_DEVICE_BLK, VM_DEVICE_NET, VM_DEVICE_VSOCK,
 	};
 
 	fd = memfd_create("pages", 0);
@@ -88,11 +88,12 @@ Test(stats, every_process_has_its_name_and_numbers)
 	page(2)->counter[STATS_BLK_READ_BYTES] = 1ull << 50;
 	limits()->device[1].direction[0].ops.size = 9;
 	read_file();
-	cr_assert_eq(vm.n, 4);
+	cr_assert_eq(vm.n, 5);
 	cr_assert_str_eq(vm.process[0].name, "vmm");
 	cr_assert_str_eq(vm.process[1].name, "blk0");
 	cr_assert_str_eq(vm.process[2].name, "blk1");
-	cr_assert_str_eq(vm.process[3].name, "vsock");
+	cr_assert_str_eq(vm.process[3].name, "net0");
+	cr_assert_str_eq(vm.process[4].name, "vsock");
 	for (unsigned i = 0; i < vm.n; i++)
 		cr_assert(vm.process[i].trusted);
 	cr_assert_eq(vm.process[0].page.u.vcpu[1].counter[STATS_EXIT_PORT], 7);
@@ -134,6 +135,7 @@ Test(stats, a_page_that_lies_about_itself_is_not_trusted)
 	page(1)->kind = VM_DEVICE_VSOCK;
 	page(2)->version = 2;
 	page(3)->magic = 0;
+	page(4)->kind = 99;
 	read_file();
 	for (unsigned i = 0; i < vm.n; i++)
 		cr_assert(!vm.process[i].trusted);
@@ -196,7 +198,7 @@ Test(stats, prometheus_gets_counters_and_histograms)
 	page(1)->counter[STATS_BLK_WRITES] = 2;
 	stats_duration(&page(1)->u.histogram[STATS_BLK_WRITE_NS], 1000);
 	stats_duration(&page(1)->u.histogram[STATS_BLK_WRITE_NS], 3000000000);
-	page(3)->magic = 0;
+	page(4)->magic = 0;
 	read_file();
 	text = prometheus();
 	has(text, "# TYPE immure_vcpu_exits_total counter\n");
