@@ -66,9 +66,9 @@ objs     = $(patsubst %.c,$(O)/%.o,$(1))
 pols     = $(patsubst %,$(O)/policy/%.o,$(1))
 bpfs     = $(patsubst %,$(O)/bpf/%.o,$(1))
 
-PROGRAMS := immure immure-jailer immure-vmm immure-blk immure-vsock immure-init
+PROGRAMS := immure immure-jailer immure-vmm immure-blk immure-net immure-vsock immure-init
 
-immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,capabilities.c bpf.c cgroup.c devices.c config.c path.c plan.c plan_print.c failure.c)
+immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,capabilities.c bpf.c cgroup.c devices.c config.c mac.c path.c plan.c plan_print.c failure.c)
 immure_POL        := $(POLICIES)
 immure_BPF        := devices
 # libcap-ng is there for its names; what else it holds must not bring in the user database.
@@ -83,13 +83,15 @@ immure-vmm_POL    := vmm-main vmm-vcpu
 immure-vmm_LIBS   := -pthread
 immure-blk_SRC    := $(wildcard devices/blk/*.c) $(CORE)
 immure-blk_POL    := blk
+immure-net_SRC    := $(wildcard devices/net/*.c) $(CORE)
+immure-net_POL    := net
 immure-vsock_SRC  := $(wildcard devices/vsock/*.c) $(CORE)
 immure-vsock_POL  := vsock
 immure-init_SRC   := $(wildcard guest/*.c) core/musl.c
 
 # What runs for every VM starts in a third of the time with musl: core/musl.h.  The sanitizers
 # need glibc.
-MUSL_PROGRAMS := $(if $(SAN),,immure-jailer immure-vmm immure-blk immure-vsock immure-init)
+MUSL_PROGRAMS := $(if $(SAN),,immure-jailer immure-vmm immure-blk immure-net immure-vsock immure-init)
 MUSL_LIB := /usr/lib/$(shell uname -m)-linux-musl
 GCC_LIB  := $(dir $(shell gcc -print-libgcc-file-name))
 MUSL_INC := -nostdinc -isystem /usr/include/$(notdir $(MUSL_LIB)) \
@@ -223,7 +225,7 @@ $(B)/escape/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$
 	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) $(addprefix -Wl$(,)--wrap=,$(3)) -o $$@ $(MUSL_LD) $$^ \
 	  $$(filter -l%,$$($(1)_LIBS)) $(MUSL_END)
 endef
-$(foreach p,immure-vmm immure-blk immure-vsock,$(eval $(call escape_program,$(p),hook_program,$(ESCAPE_HOOKS))))
+$(foreach p,immure-vmm immure-blk immure-net immure-vsock,$(eval $(call escape_program,$(p),hook_program,$(ESCAPE_HOOKS))))
 $(eval $(call escape_program,immure-jailer,hook_jailer,$(ESCAPE_JAILER_HOOKS)))
 
 $(B)/escape/escape: $(wildcard tests/escape/run_*.c tests/escape/*.h) $(B)/gen/bpf/devices.c Makefile

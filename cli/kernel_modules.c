@@ -27,7 +27,7 @@ enum {
 };
 
 /* What to load.  A guest cannot live without those that are needed; of the file systems it is
- * the root image that decides. */
+ * the root image that decides, and a network driver is for guests with an interface. */
 static const struct {
 	const char *name;
 	bool needed;
@@ -36,6 +36,7 @@ static const struct {
 	{ "virtio_blk", true },
 	{ "vmw_vsock_virtio_transport", true },
 	{ "overlay", true },
+	{ "virtio_net", false },
 	/* The checksum erofs and ext4 ask the crypto layer for by name, so that no dependency
 	 * leads there (libcrc32c, until 6.13). */
 	{ "crc32c_generic", false },

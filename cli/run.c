@@ -33,6 +33,7 @@ static struct session_start start_of(const struct run_options *o, bool tty)
 		.dir = o->dir,
 		.user = o->user,
 		.tty = tty,
+		.net = o->net.on ? &o->net.guest : NULL,
 	};
 
 	if (tty)

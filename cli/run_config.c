@@ -152,6 +152,21 @@ static json_t *disks(const struct run_options *o, const struct run_parts *p)
 	return list;
 }
 
+/* Adds the network interface, if there is one.  False: no memory. */
+static bool add_net(json_t *root, const struct run_net *n)
+{
+	json_t *net = n->on ? json_pack("{s:s, s:i, s:b}", "tap", n->tap, "queues", (int)n->queues,
+					"offload", (int)n->offload) : NULL;
+
+	if (!n->on)
+		return true;
+	if (n->mac)
+		json_object_set_new(net, "mac", json_string(n->mac));
+	if (n->mtu)
+		json_object_set_new(net, "mtu", json_integer(n->mtu));
+	return json_object_set_new(root, "net", json_pack("[o]", net)) == 0;
+}
+
 /* Says which path is not UTF-8, as JSON must be. */
 static bool say_unfit(const char *what, const char *path)
 {
@@ -191,7 +206,7 @@ char *run_config(const struct run_options *o, const struct run_parts *p)
 			 (int)o->core_scheduling, "speculation", o->speculation, "timeout_ms",
 			 (json_int_t)o->timeout_ms, "id", (json_int_t)p->id, "disks",
 			 disks(o, p), "vsock", "cid", GUEST_CID, "path", p->vsock);
-	if (root && (!p->run_dir ||
+	if (root && add_net(root, &o->net) && (!p->run_dir ||
 		     json_object_set_new(root, "run_dir", json_string(p->run_dir)) == 0))
 		text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);

@@ -185,6 +185,15 @@ static bool set_vsock(struct run_options *o, char *v)
 	return v[0] || refuse("--vsock", "''", "wanted a path");
 }
 
+static bool set_net(struct run_options *o, char *v)
+{
+	if (o->net.on) {
+		say_error("--net: given twice; a machine has one network interface");
+		return false;
+	}
+	return run_net_parse(&o->net, v);
+}
+
 static bool set_json(struct run_options *o, char *v)
 {
 	uint64_t fd;
@@ -246,6 +255,7 @@ static const struct option_row options[] = {
 	{ 0, "speculation", true, false, set_speculation },
 	{ 0, "name", true, false, set_name },
 	{ 0, "vsock", true, false, set_vsock },
+	{ 0, "net", true, false, set_net },
 	{ 0, "json", false, true, set_json },
 	{ 'h', "help", false, false, set_help },
 };
@@ -350,6 +360,11 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 	if (i >= argc) {
 		say_error("no ROOTFS given: a directory or an ext4, squashfs or erofs image");
 		say_hint("`immure %s --help` has examples.", argv[0]);
+		return -1;
+	}
+	if (o->net.on && o->ndisks == RUN_DISKS) {
+		say_error("--net: beside a network interface a machine has at most %d more disks",
+			  RUN_DISKS - 1);
 		return -1;
 	}
 	o->rootfs = argv[i++];

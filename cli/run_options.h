@@ -3,6 +3,7 @@
 #ifndef IMMURE_CLI_RUN_OPTIONS_H
 #define IMMURE_CLI_RUN_OPTIONS_H
 
+#include "cli/run_net.h"
 #include "core/fdplan.h"
 #include "core/limits.h"
 #include "guest/proto.h"
@@ -38,6 +39,7 @@ struct run_options {
 	const char *append;	/* "" when not given */
 	const char *name;	/* NULL: immure makes one up */
 	const char *vsock;	/* NULL: in the run directory */
+	struct run_net net;
 	bool tty;		/* -t */
 	bool no_tty;		/* -T */
 	bool console;

@@ -41,6 +41,7 @@ struct session_start {
 	const char *dir, *user;
 	bool tty;
 	uint16_t rows, cols;
+	const struct proto_net *net;	/* NULL: no network interface */
 };
 
 struct session {

@@ -25,9 +25,9 @@ static uint8_t *put(uint8_t *at, const char *s)
 size_t session_encode_start(const struct session_start *start, size_t room, uint8_t **frame,
 			    const char **why)
 {
-	const struct proto_start head = {
+	struct proto_start head = {
 		.version = to_le32(PROTO_VERSION),
-		.flags = to_le32(start->tty ? PROTO_TTY : 0),
+		.flags = to_le32((start->tty ? PROTO_TTY : 0u) | (start->net ? PROTO_NET : 0u)),
 		.argc = to_le32(start->argc),
 		.envc = to_le32(start->envc),
 		.winsize = { to_le16(start->rows), to_le16(start->cols) },
@@ -38,6 +38,8 @@ size_t session_encode_start(const struct session_start *start, size_t room, uint
 	const struct proto_frame f = { to_le32(PROTO_START), to_le32((uint32_t)body) };
 	uint8_t *at;
 
+	if (start->net)
+		head.net = *start->net;
 	*frame = NULL;
 	*why = NULL;
 	if (start->argc < 1 || start->argv[0][0] == '\0')

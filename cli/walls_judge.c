@@ -296,6 +296,18 @@ static void judge_cgroup(struct walls_vm *vm)
 
 /* ---- the whole VM ---- */
 
+/* As many pairs as it has taps. */
+static struct config_net guess_net(const struct walls_process *p)
+{
+	struct config_net net = { .tap = "?", .queues = 0 };
+
+	for (size_t f = 0; f < p->nfds; f++)
+		net.queues += p->fd[f].number >= NET_TAP0 && p->fd[f].number < NET_NFDS;
+	if (net.queues == 0)	/* its descriptors cannot be read */
+		net.queues = PLAN_NET_PAIRS;
+	return net;
+}
+
 /* A configuration whose plan has the processes that were found. */
 static void guess_config(const struct walls_vm *vm, struct config *c)
 {
@@ -306,8 +318,10 @@ static void guess_config(const struct walls_vm *vm, struct config *c)
 	for (unsigned i = 1; i < vm->n; i++) {
 		const struct walls_process *p = &vm->proc[i];
 
-		if (p->program == PROGRAM_BLK && c->ndisks < PLAN_DEVICES - 1)
+		if (p->program == PROGRAM_BLK && config_devices(c) < PLAN_DEVICES - 1)
 			c->ndisks++;
+		if (p->program == PROGRAM_NET && config_devices(c) < PLAN_DEVICES - 1)
+			c->net[c->nnets++] = guess_net(p);
 		if (p->program == PROGRAM_VSOCK)
 			c->vsock_path = "/v.sock";
 		for (size_t f = 0; p->program == PROGRAM_VMM && f < p->nfds; f++)

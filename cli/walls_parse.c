@@ -288,7 +288,9 @@ static unsigned kind_by_lines(const char *text)
 		unsigned kind;
 	} all[] = {
 		{ "eventfd-count", KIND_EVENTFD }, { "tfd", KIND_EPOLL }, { "sigmask", KIND_SIGNALFD },
-		{ "clockid", KIND_TIMERFD }, { "scm_fds", KIND_SOCKET }, { "Pid", KIND_PIDFD },
+		{ "clockid", KIND_TIMERFD }, { "scm_fds", KIND_SOCKET },
+		{ "iff", KIND_CHAR },		/* a tap */
+		{ "Pid", KIND_PIDFD },
 	};
 
 	for (size_t i = 0; i < array_len(all); i++)

@@ -11,6 +11,7 @@
 enum {
 	PLAN_DEVICES = 8,	/* devices a VM may have */
 	PLAN_QUEUES = 16,	/* queues a device may have: KICK descriptors reserved for each */
+	PLAN_NET_PAIRS = 4,	/* queue pairs of a network interface: a tap each */
 	PLAN_VCPUS = 32,
 	PLAN_VSOCK_CONNS = 2048,/* connections of the vsock device, both directions together */
 };
@@ -30,6 +31,14 @@ enum {
 	X(BLK_KICK0, 7)		/* the queue's; three more are kept for others */           \
 	X(BLK_DISK, 11)                                                                     \
 	X(BLK_NFDS, 12)
+
+#define NET_FDS(X)                                                                      \
+	X(NET_LINK, 5)                                                                      \
+	X(NET_CALL, 6)                                                                      \
+	X(NET_KICK0, 7)		/* to the guest, from the guest, and so on; last control */ \
+	X(NET_KICK1, 8)                                                                     \
+	X(NET_TAP0, 16)		/* +pair */                                                 \
+	X(NET_NFDS, 20)
 
 #define VSOCK_FDS(X)                                                                    \
 	X(VSOCK_LINK, 5)                                                                    \
@@ -86,6 +95,7 @@ enum {
 enum fdplan {
 	COMMON_FDS(FDPLAN_ENUM)
 	BLK_FDS(FDPLAN_ENUM)
+	NET_FDS(FDPLAN_ENUM)
 	VSOCK_FDS(FDPLAN_ENUM)
 	VMM_FDS(FDPLAN_ENUM)
 	SUPERVISOR_FDS(FDPLAN_ENUM)

@@ -43,6 +43,7 @@ extern const struct seal_policy policy_blk;
 extern const struct seal_policy policy_vmm_main;
 extern const struct seal_policy policy_vmm_vcpu;
 extern const struct seal_policy policy_supervisor;
+extern const struct seal_filter policy_net;
 extern const struct seal_filter policy_vsock;
 extern const struct seal_filter policy_jail;
 extern const struct seal_filter policy_jailer;

@@ -275,25 +275,37 @@ void vq_unpop(struct virtqueue *vq, const struct vq_chain *c)
 		vq->last_avail--;
 }
 
-bool vq_push(struct virtqueue *vq, const struct vq_chain *c, uint32_t written)
+bool vq_push_all(struct virtqueue *vq, const struct vq_used *u, unsigned n)
 {
-	struct vring_used_elem e = {
-		.id = to_le32(c->head),
-		.len = to_le32((uint32_t)min_u64(written, c->write_len)),
-	};
-
-	if (vq->err != VQ_OK || !land(vq, c->head))
+	if (vq->err != VQ_OK)
 		return false;
-	if (!guestmem_write(vq->mem, used_entry(vq, vq->next_used), &e, sizeof(e)) ||
-	    !guestmem_store16(vq->mem, used_at(vq, RING_IDX), (uint16_t)(vq->next_used + 1))) {
+	for (unsigned i = 0; i < n; i++) {
+		const struct vring_used_elem e = { to_le32(u[i].head), to_le32(u[i].written) };
+
+		if (!land(vq, u[i].head))
+			return false;
+		if (!guestmem_write(vq->mem, used_entry(vq, (uint16_t)(vq->next_used + i)), &e,
+				    sizeof(e))) {
+			broken(vq, VQ_E_RANGE);
+			return false;
+		}
+	}
+	if (!guestmem_store16(vq->mem, used_at(vq, RING_IDX), (uint16_t)(vq->next_used + n))) {
 		broken(vq, VQ_E_RANGE);
 		return false;
 	}
-	vq->next_used++;
 	/* A whole turn of the index without a decision: the difference says nothing now. */
-	if (vq->next_used == vq->signalled)
+	if ((uint16_t)(vq->signalled - vq->next_used - 1) < n)
 		vq->signalled_valid = false;
+	vq->next_used = (uint16_t)(vq->next_used + n);
 	return true;
+}
+
+bool vq_push(struct virtqueue *vq, const struct vq_chain *c, uint32_t written)
+{
+	const struct vq_used u = { c->head, (uint32_t)min_u64(written, c->write_len) };
+
+	return vq_push_all(vq, &u, 1);
 }
 
 /* What the driver asks for; true when in doubt, a spurious interrupt is legal. */
@@ -382,6 +394,24 @@ static int describe(struct cursor p, struct iovec *iov, int max)
 	return p.left == 0 ? used : -1;
 }
 
+int vq_spans_part(const struct iovec *v, unsigned n, uint64_t off, uint64_t len,
+		  struct iovec *iov, int max)
+{
+	return describe((struct cursor){ v, n, off, len }, iov, max);
+}
+
+bool vq_spans_write(const struct iovec *v, unsigned n, uint64_t off, const void *src,
+		    uint32_t len)
+{
+	struct cursor p = { v, n, off, len };
+	const uint8_t *from = src;
+	struct iovec piece;
+
+	for (; next_piece(&p, &piece); from += piece.iov_len)
+		memcpy(piece.iov_base, from, piece.iov_len);
+	return p.left == 0;
+}
+
 static struct cursor readable(const struct vq_chain *c, uint32_t off, uint32_t len)
 {
 	return (struct cursor){ c->iov, c->nread, off, len };
@@ -428,15 +458,8 @@ bool vq_chain_read(const struct vq_chain *c, uint32_t off, void *dst, uint32_t l
 
 bool vq_chain_write(const struct vq_chain *c, uint32_t off, const void *src, uint32_t len)
 {
-	struct cursor p = writable(c, off, len);
-	const uint8_t *from = src;
-	struct iovec v;
-
-	if (!range_fits(off, len, c->write_len))
-		return false;
-	for (; next_piece(&p, &v); from += v.iov_len)
-		memcpy(v.iov_base, from, v.iov_len);
-	return true;
+	return range_fits(off, len, c->write_len) &&
+	       vq_spans_write(c->iov + c->nread, c->nwrite, off, src, len);
 }
 
 const char *vq_err_name(enum vq_err err)

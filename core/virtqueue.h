@@ -51,6 +51,12 @@ struct vq_chain {
 	struct iovec iov[VQ_SPANS_MAX];
 };
 
+/* What is given back of one chain. */
+struct vq_used {
+	uint16_t head;
+	uint32_t written;		/* bytes, at most the chain's write_len */
+};
+
 /* One virtqueue.  All fields private to virtqueue.c; positions are never read back from guest
  * memory. */
 struct virtqueue {
@@ -98,6 +104,10 @@ void vq_unpop(struct virtqueue *vq, const struct vq_chain *c);
  * (§2.7.8) */
 must_check bool vq_push(struct virtqueue *vq, const struct vq_chain *c, uint32_t written);
 
+/* Returns @n chains at once: the driver sees all of them or, when the queue is broken (false),
+ * none.  (§5.1.6.4.1: the buffers of one frame) */
+must_check bool vq_push_all(struct virtqueue *vq, const struct vq_used *u, unsigned n);
+
 /* True when the driver wants an interrupt for what was pushed since the last call
  * (§2.7.7 flags, §2.7.10 used_event).  Call once a batch, after the last vq_push(). */
 must_check bool vq_should_interrupt(struct virtqueue *vq);
@@ -129,6 +139,12 @@ must_check int vq_chain_writable(const struct vq_chain *c, uint32_t off, uint32_
  * @c.  False when the part ends there. */
 must_check bool vq_chain_piece(const struct vq_chain *c, uint32_t off, uint32_t len,
 			       struct iovec *piece);
+/* The same for spans that were taken out of chains: describes @len bytes at offset @off of the
+ * @n in @v, and copies @len bytes to there. */
+must_check int vq_spans_part(const struct iovec *v, unsigned n, uint64_t off, uint64_t len,
+			     struct iovec *iov, int max);
+must_check bool vq_spans_write(const struct iovec *v, unsigned n, uint64_t off, const void *src,
+			       uint32_t len);
 
 /* A short name of @err for the log. */
 const char *vq_err_name(enum vq_err err);

@@ -11,7 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SERIAL_BYTES = 20 };	/* virtio 1.3 §5.2.6: the rest of serial[] is NUL */
+enum {
+	SERIAL_BYTES = 20,	/* virtio 1.3 §5.2.6: the rest of serial[] is NUL */
+	MTU_MIN = 68,		/* virtio 1.3 §5.1.4.1 */
+};
 
 static bool all_zero(const void *p, size_t len)
 {
@@ -32,20 +35,27 @@ static bool blk_flags_valid(uint32_t flags)
 static bool blk_valid(const struct vm_device *d)
 {
 	return d->nqueues == 1 && blk_flags_valid(d->flags) &&
-	       d->guest_cid == 0 && all_zero(&d->limit[1], sizeof(d->limit[1])) &&
+	       d->guest_cid == 0 && all_zero(d->mac, sizeof(d->mac)) && d->mtu == 0 &&
+	       all_zero(&d->limit[1], sizeof(d->limit[1])) &&
 	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
 }
 
 static bool net_valid(const struct vm_device *d)
 {
-	return d->nqueues >= 1 && d->nqueues <= PLAN_QUEUES && d->flags == 0 &&
-	       d->guest_cid == 0 && all_zero(d->serial, sizeof(d->serial));
+	const uint32_t pairs = d->nqueues / 2, offloads = VM_NET_OFFLOADS | VM_NET_USO;
+
+	return pairs >= 1 && pairs <= PLAN_NET_PAIRS &&
+	       d->nqueues == 2 * pairs + (pairs > 1 ? 1 : 0) && (d->flags & ~offloads) == 0 &&
+	       (d->flags & offloads) != VM_NET_USO && (d->mac[0] & 1) == 0 &&
+	       !all_zero(d->mac, sizeof(d->mac)) && d->mtu >= MTU_MIN && d->guest_cid == 0 &&
+	       all_zero(d->serial, sizeof(d->serial));
 }
 
 static bool vsock_valid(const struct vm_device *d)
 {
 	return d->nqueues == 3 && d->flags == 0 && d->guest_cid >= 3 &&
-	       d->guest_cid < UINT32_MAX && all_zero(d->serial, sizeof(d->serial));
+	       d->guest_cid < UINT32_MAX && all_zero(d->mac, sizeof(d->mac)) && d->mtu == 0 &&
+	       all_zero(d->serial, sizeof(d->serial));
 }
 
 static bool device_valid(const struct vm_device *d)

@@ -21,14 +21,18 @@ enum vm_device_kind { VM_DEVICE_NONE, VM_DEVICE_BLK, VM_DEVICE_NET, VM_DEVICE_VS
 enum vm_device_flags {
 	VM_BLK_READONLY = 1u << 0,
 	VM_BLK_DISCARD = 1u << 1,	/* the guest may give storage back; not with READONLY */
+	VM_NET_OFFLOADS = 1u << 16,	/* the taps take and give open checksums and TCP segments */
+	VM_NET_USO = 1u << 17,		/* and UDP segments */
 };
 
 struct vm_device {
 	uint32_t kind;		/* enum vm_device_kind */
 	uint32_t flags;		/* enum vm_device_flags */
-	uint32_t nqueues;	/* kick descriptors it has: blk 1, vsock 3 */
+	uint32_t nqueues;	/* kick descriptors it has: blk 1, net 2 or 2 * pairs + 1, vsock 3 */
 	uint32_t zero;
 	uint64_t guest_cid;	/* vsock: 3..2^32-2 */
+	uint8_t mac[6];		/* net: the guest's address */
+	uint16_t mtu;		/* net: 68..65535 */
 	char serial[24];	/* blk: what GET_ID returns, NUL padded (virtio 1.3 §5.2.6: 20 bytes) */
 	struct limit_values limit[LIMITS_DIRECTIONS];	/* at the start; blk: the first */
 };
@@ -57,8 +61,8 @@ struct vm_config {
 	char cmdline[VMCONFIG_CMDLINE];
 };
 
-_Static_assert(sizeof(struct vm_device) == 144, "shared layout");
-_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 144 + 96, "shared layout");
+_Static_assert(sizeof(struct vm_device) == 152, "shared layout");
+_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 152 + 96, "shared layout");
 
 /* Reads the struct from FD_CONFIG, checks every field (vmconfig_valid) and closes it.  Returns
  * 0 or -errno (-EINVAL: not a valid configuration). */

@@ -8,6 +8,7 @@
  * then what is in the pipes is taken for all.  The host that reads slowly is waited for. */
 #include "guest/agent.h"
 #include "guest/command.h"
+#include "guest/network.h"
 #include "guest/reap.h"
 
 #include <linux/vm_sockets.h>
@@ -138,6 +139,8 @@ static int start_command(struct agent *a, struct fail *f)
 		return -1;
 	if (start_parse(&a->start, a->body, (size_t)len, &why) < 0)
 		return fail(f, PROTO_FAIL_SETUP, "%s", why);
+	if (a->start.net && network_setup(&a->start.network, f) < 0)
+		return -1;
 	if (users_lookup(&id, a->start.user, f) < 0)
 		return -1;
 	err = a->start.tty ? open_terminal(a, id.uid, &io, f) : open_pipes(a, &io, f);

@@ -21,13 +21,14 @@
 #include "core/base.h"
 
 enum {
-	PROTO_VERSION = 1,
+	PROTO_VERSION = 2,
 	PROTO_PORT_CONTROL = 1024,
 	PROTO_PORT_STDIN = 1025,
 	PROTO_PORT_STDOUT = 1026,
 	PROTO_PORT_STDERR = 1027,
 	PROTO_FRAME_MAX = 256 * 1024,	/* START carries arguments and environment */
 	PROTO_ARGS_MAX = 4096,		/* strings in argv and in env, each */
+	PROTO_DNS_MAX = 2,
 };
 
 enum proto_type {
@@ -48,7 +49,17 @@ struct proto_winsize {
 	le16_t rows, cols;
 };
 
-enum proto_start_flags { PROTO_TTY = 1u << 0 };
+enum proto_start_flags {
+	PROTO_TTY = 1u << 0,
+	PROTO_NET = 1u << 1,	/* there is a network interface: set it up */
+};
+
+/* IPv4 addresses in network order; 0.0.0.0: none.  All zero without PROTO_NET. */
+struct proto_net {
+	uint8_t address[4], gateway[4], dns[PROTO_DNS_MAX][4];
+	uint8_t prefix;		/* of address: 0..32 */
+	uint8_t zero[3];
+};
 
 /* Followed by argc + envc + 2 NUL-terminated strings: argv, env ("K=V"), directory, user
  * ("name", "uid", "name:group" or "uid:gid"; empty: root). */
@@ -58,6 +69,7 @@ struct proto_start {
 	le32_t argc;		/* 1..PROTO_ARGS_MAX */
 	le32_t envc;		/* 0..PROTO_ARGS_MAX */
 	struct proto_winsize winsize;
+	struct proto_net net;
 };
 
 struct proto_signal {
@@ -80,7 +92,7 @@ struct proto_exit {
 	le32_t signo;		/* 0, or the signal 1..64 that ended the command */
 };
 
-_Static_assert(sizeof(struct proto_frame) == 8 && sizeof(struct proto_start) == 20 &&
+_Static_assert(sizeof(struct proto_frame) == 8 && sizeof(struct proto_start) == 40 &&
 	       sizeof(struct proto_exit) == 8, "wire format");
 
 #endif

@@ -48,6 +48,15 @@ static const char *check_values(const struct start *s)
 	return NULL;
 }
 
+static bool network_valid(const struct start *s)
+{
+	static const struct proto_net none;
+
+	if (!s->net)
+		return memcmp(&s->network, &none, sizeof(none)) == 0;
+	return s->network.prefix <= 32 && memcmp(s->network.zero, none.zero, sizeof(none.zero)) == 0;
+}
+
 static const char *parse(struct start *s, char *body, size_t len)
 {
 	struct proto_start head;
@@ -58,12 +67,16 @@ static const char *parse(struct start *s, char *body, size_t len)
 	memcpy(&head, body, sizeof(head));
 	if (le32(head.version) != PROTO_VERSION)
 		return "START: another protocol version; immure-init and immure differ in age";
-	if (le32(head.flags) & ~(uint32_t)PROTO_TTY)
+	if (le32(head.flags) & ~(uint32_t)(PROTO_TTY | PROTO_NET))
 		return "START: unknown flag";
 	s->argc = le32(head.argc);
 	s->envc = le32(head.envc);
 	if (s->argc < 1 || s->argc > PROTO_ARGS_MAX || s->envc > PROTO_ARGS_MAX)
 		return "START: too many arguments or environment entries";
+	s->network = head.net;
+	s->net = le32(head.flags) & PROTO_NET;
+	if (!network_valid(s))
+		return "START: a network that cannot be";
 	s->tty = le32(head.flags) & PROTO_TTY;
 	s->rows = le16(head.winsize.rows);
 	s->cols = le16(head.winsize.cols);

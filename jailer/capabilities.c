@@ -28,6 +28,8 @@ enum { CAPABILITIES_MAX = 64 };		/* bits in the kernel's sets */
 const struct capability capabilities[JAILER_CAPABILITIES] = {
 	{ CAP_SETPCAP, CAPABILITY_LOCK, "setpcap",
 	  "empty the bounding set, lock the securebits" },
+	{ CAP_NET_ADMIN, CAPABILITY_TAP, "net_admin",
+	  "make a tap and bring it up, or attach to another user's; VMs without one: given up at once" },
 	{ CAP_DAC_OVERRIDE, CAPABILITY_LISTEN, "dac_override",
 	  "open images and directories of other users; make a cgroup in v1's read-only root" },
 	{ CAP_SETUID, CAPABILITY_SPAWN, "setuid",

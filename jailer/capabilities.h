@@ -6,11 +6,12 @@
 
 #include "core/base.h"
 
-enum { JAILER_CAPABILITIES = 5 };
+enum { JAILER_CAPABILITIES = 6 };
 
 /* Where the jailer uses a capability for the last time, in the order it goes through them. */
 enum capability_step {
 	CAPABILITY_LOCK,	/* bounding set and securebits are settled */
+	CAPABILITY_TAP,		/* every tap is open, or there is none */
 	CAPABILITY_LISTEN,	/* everything is opened, the sockets' directory included */
 	CAPABILITY_SPAWN,	/* the last child has its ids */
 	CAPABILITY_LEAVE,	/* out of the VM's cgroup; no namespace is entered any more */

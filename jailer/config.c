@@ -39,6 +39,8 @@ struct field {
 	const char *words[5];
 };
 
+enum { TAP_NAME_MAX = 15 };	/* IFNAMSIZ, with its NUL, is 16 */
+
 /* JSON integers of jansson are long long; nothing of ours is larger. */
 #define NUMBER_MAX ((uint64_t)LLONG_MAX)
 #define AT(type, member) .offset = offsetof(struct type, member)
@@ -56,6 +58,7 @@ static const struct field vm_fields[] = {
 	{ "cmdline_devices", BOOL, false, AT(config, cmdline_devices) },
 	{ "timeout_ms", U64, false, AT(config, timeout_ms), 0, NUMBER_MAX / 1000000 },
 	{ .key = "disks", .kind = ARRAY },
+	{ .key = "net", .kind = ARRAY },
 	{ .key = "vsock", .kind = OBJECT },
 	{ "run_dir", PATH, false, AT(config, run_dir), 2, PATH_MAX - 1 },
 	{ .key = "limits", .kind = OBJECT },
@@ -73,6 +76,16 @@ static const struct field disk_fields[] = {
 	{ "discard", BOOL, false, AT(config_disk, discard) },
 	{ "serial", TEXT, false, AT(config_disk, serial), 0, 20 },
 	{ "rate_limiter", LIMITER, false, AT(config_disk, limit) },
+};
+
+static const struct field net_fields[] = {
+	{ "tap", NAME, true, AT(config_net, tap), 1, TAP_NAME_MAX },
+	{ "mac", TEXT, false, AT(config_net, mac_text), MAC_TEXT - 1, MAC_TEXT - 1 },
+	{ "mtu", U32, false, AT(config_net, mtu), 68, UINT16_MAX },
+	{ "queues", U32, false, AT(config_net, queues), 1, PLAN_NET_PAIRS },
+	{ "offload", BOOL, false, AT(config_net, offload) },
+	{ "tx_rate_limiter", LIMITER, false, AT(config_net, limit[LIMITS_OUT]) },
+	{ "rx_rate_limiter", LIMITER, false, AT(config_net, limit[LIMITS_IN]) },
 };
 
 static const struct field vsock_fields[] = {
@@ -331,6 +344,42 @@ static int read_disks(struct config *c, const json_t *disks, struct failure *f)
 	return 0;
 }
 
+/* Two interfaces cannot be one tap's ends. */
+static bool tap_given_before(const struct config *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(c->net[i].tap, c->net[n].tap) == 0)
+			return true;
+	return false;
+}
+
+static int read_nets(struct config *c, const json_t *nets, struct failure *f)
+{
+	size_t n = json_array_size(nets);
+
+	if (n > PLAN_DEVICES)
+		return fail(f, 0, NULL, "config: net: at most %d", PLAN_DEVICES);
+	for (size_t i = 0; i < n; i++) {
+		struct config_net *net = &c->net[i];
+		struct place p = { .f = f };
+
+		snprintf(p.prefix, sizeof(p.prefix), "net[%zu]", i);
+		*net = (struct config_net){ .queues = 1, .offload = true };
+		if (read_object(&p, json_array_get(nets, i), net_fields, array_len(net_fields),
+				net) != 0)
+			return -1;
+		if (tap_given_before(c, i))
+			return bad(&p, "tap", "given twice");
+		if (net->mac_text == NULL)
+			mac_derive(c->name, (unsigned)i, net->mac);
+		else if (!mac_parse(net->mac_text, net->mac))
+			return bad(&p, "mac", "must be the address of one interface, like "
+				   "52:54:00:12:34:56");
+	}
+	c->nnets = (uint32_t)n;
+	return 0;
+}
+
 static int read_all(struct config *c, json_t *root, struct failure *f)
 {
 	struct place top = { .prefix = "", .f = f };
@@ -341,6 +390,8 @@ static int read_all(struct config *c, json_t *root, struct failure *f)
 	if (read_object(&top, root, vm_fields, array_len(vm_fields), c) != 0)
 		return -1;
 	if (read_disks(c, json_object_get(root, "disks"), f) != 0)
+		return -1;
+	if (read_nets(c, json_object_get(root, "net"), f) != 0)
 		return -1;
 	v = json_object_get(root, "vsock");
 	if (v != NULL && read_object(&vsock, v, vsock_fields, array_len(vsock_fields), c) != 0)
@@ -381,8 +432,8 @@ static int check_together(const struct config *c, struct failure *f)
 		return fail(f, 0, NULL, "config: id: uid_base + (id + 1) * %d exceeds %u",
 			    CONFIG_UIDS, UINT32_MAX);
 	if (config_devices(c) > PLAN_DEVICES)
-		return fail(f, 0, NULL, "config: disks: at most %d devices, vsock is one",
-			    PLAN_DEVICES);
+		return fail(f, 0, NULL, "config: disks: at most %d devices, network "
+			    "interfaces and vsock among them", PLAN_DEVICES);
 	if (c->run_dir != NULL && c->run_dir[strlen(c->run_dir) - 1] == '/')
 		return fail(f, 0, NULL, "config: run_dir: must not end with '/'");
 	return c->vsock_path != NULL ? check_vsock(c, f) : 0;
@@ -438,7 +489,9 @@ void config_free(struct config *c)
 
 enum vm_device_kind config_kind(const struct config *c, uint32_t index)
 {
-	return index < c->ndisks ? VM_DEVICE_BLK : VM_DEVICE_VSOCK;
+	if (index < c->ndisks)
+		return VM_DEVICE_BLK;
+	return config_net(c, index) != NULL ? VM_DEVICE_NET : VM_DEVICE_VSOCK;
 }
 
 const struct limit_values *config_limit(const struct config *c, uint32_t index, unsigned direction)
@@ -447,10 +500,18 @@ const struct limit_values *config_limit(const struct config *c, uint32_t index, 
 
 	if (index < c->ndisks)
 		return direction == 0 ? &c->disk[index].limit : &none;
+	if (config_net(c, index) != NULL)
+		return &config_net(c, index)->limit[direction];
 	return &c->vsock_limit[direction];
 }
 
 uint32_t config_devices(const struct config *c)
 {
-	return c->ndisks + (c->vsock_path != NULL ? 1 : 0);
+	return c->ndisks + c->nnets + (c->vsock_path != NULL ? 1 : 0);
+}
+
+const struct config_net *config_net(const struct config *c, uint32_t device)
+{
+	return device >= c->ndisks && device - c->ndisks < c->nnets ? &c->net[device - c->ndisks]
+								    : NULL;
 }

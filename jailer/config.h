@@ -17,6 +17,9 @@
  *   disks     [{ path, readonly (default true), serial (<= 20 printable),
  *             discard (default true: what the guest discards, the image gives back),
  *             rate_limiter }], in slot order
+ *   net       [{ tap name, mac "52:54:00:12:34:56" (default: from the VM's name),
+ *             mtu 68..65535 (default: the tap's), queues 1..4 (default 1),
+ *             offload bool (default true), tx_rate_limiter, rx_rate_limiter }], behind the disks
  *   vsock     { cid 3..2^32-2, path, tx_rate_limiter, rx_rate_limiter }
  *   *rate_limiter  { bandwidth, ops }, each { size, one_time_burst (default 0), refill_time }:
  *             tokens (bytes, operations) and milliseconds, as in Firecracker; a size or time of 0
@@ -38,6 +41,7 @@
 #include "core/base.h"
 #include "core/vmconfig.h"
 #include "jailer/failure.h"
+#include "jailer/mac.h"
 
 enum {
 	CONFIG_BYTES_MAX = 64 * 1024,	/* of JSON */
@@ -50,6 +54,16 @@ struct config_disk {
 	bool readonly;
 	bool discard;			/* means nothing on a read-only disk */
 	struct limit_values limit;
+};
+
+struct config_net {
+	const char *tap;
+	const char *mac_text;		/* NULL: derived */
+	uint8_t mac[MAC_BYTES];
+	uint32_t mtu;			/* 0: the tap's */
+	uint32_t queues;
+	bool offload;
+	struct limit_values limit[LIMITS_DIRECTIONS];
 };
 
 struct config_limits {
@@ -74,6 +88,8 @@ struct config {
 	bool core_scheduling;
 	uint32_t ndisks;
 	struct config_disk disk[PLAN_DEVICES];
+	uint32_t nnets;
+	struct config_net net[PLAN_DEVICES];
 	const char *vsock_path;		/* NULL: no vsock */
 	uint64_t vsock_cid;
 	struct limit_values vsock_limit[LIMITS_DIRECTIONS];
@@ -93,7 +109,7 @@ void config_free(struct config *c);
 /* Reads one rate limiter alone, as above: @text into @out.  Returns 0, or -1 with @f filled. */
 must_check int config_limiter(struct limit_values *out, const char *text, struct failure *f);
 
-/* Devices of the VM: the disks, then vsock when there is one. */
+/* Devices of the VM: the disks, then the network interfaces, then vsock when there is one. */
 uint32_t config_devices(const struct config *c);
 
 /* What device @index (< config_devices()) is. */
@@ -101,5 +117,7 @@ enum vm_device_kind config_kind(const struct config *c, uint32_t index);
 
 /* The rate limit of device @index (< config_devices()) in @direction (enum limits_direction). */
 const struct limit_values *config_limit(const struct config *c, uint32_t index, unsigned direction);
+/* The interface that is device @device, or NULL. */
+const struct config_net *config_net(const struct config *c, uint32_t device);
 
 #endif

@@ -134,7 +134,7 @@ static int gather(struct jailer *j, struct failure *f)
 {
 	if (limits_check(&j->plan, f) != 0 || cpu_restrict(&j->config, f) != 0 ||
 	    supervise_prepare(&j->opened, f) != 0 || namespaces_start(&j->plan, f) != 0 ||
-	    open_all(&j->opened, &j->plan, f) != 0 ||
+	    open_all(&j->opened, &j->plan, f) != 0 || after(CAPABILITY_TAP, f) != 0 ||
 	    rundir_find(&j->opened, &j->plan, f) != 0)
 		return -1;
 	if (cgroup_make(&j->cgroup, &j->plan, &j->opened, f) != 0)
@@ -143,7 +143,7 @@ static int gather(struct jailer *j, struct failure *f)
 		j->opened.cgroup[i] = j->cgroup.parent[i];
 	j->opened.fd[OBJ_MEMORY_EVENTS][0] = j->cgroup.events;
 	if (spawn_prepare(&j->spawn, f) != 0 || namespaces_enter(&j->plan, f) != 0 ||
-	    limit_capabilities(false, f) != 0)
+	    limit_capabilities(false, f) != 0 || after(CAPABILITY_TAP, f) != 0)
 		return -1;
 	return rundir_open(&j->opened, &j->plan, f) != 0 || rootfs_enter(f) != 0 ? -1 : 0;
 }
@@ -221,7 +221,8 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	if (limit_capabilities(true, &f) == 0 && read_config(&j, &f) == 0) {
+	if (limit_capabilities(true, &f) == 0 && read_config(&j, &f) == 0 &&
+	    (j.config.nnets > 0 || after(CAPABILITY_TAP, &f) == 0)) {
 		make_plan(&j);
 		if (build(&j, &f) == 0 && supervise_seal(&j.opened, &j.spawn, &f) == 0)
 			_exit(supervise(&j.plan, &j.spawn, &j.cgroup));

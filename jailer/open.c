@@ -7,6 +7,7 @@
 #include "jailer/open.h"
 #include "core/guestmem.h"
 #include "jailer/path.h"
+#include "jailer/tap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +32,7 @@ void opened_init(struct opened *o)
 	*o = (struct opened){ 0 };
 	memset(o->fd, 0xff, sizeof(o->fd));
 	memset(o->kick, 0xff, sizeof(o->kick));
+	memset(o->tap, 0xff, sizeof(o->tap));
 	memset(o->cgroup, 0xff, sizeof(o->cgroup));
 	memset(o->program, 0xff, sizeof(o->program));
 	o->rundir_in = -1;
@@ -40,6 +42,8 @@ int *opened_at(struct opened *o, enum plan_object object, unsigned index)
 {
 	if (object == OBJ_KICK)
 		return &o->kick[index];
+	if (object == OBJ_TAP)
+		return &o->tap[index];
 	if (object == OBJ_CGROUP)
 		return &o->cgroup[index];
 	return &o->fd[object][index];
@@ -112,6 +116,22 @@ static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct 
 	return lock_disk(disk, fd, f);
 }
 
+static int open_net(struct opened *o, const struct plan *p, unsigned d, struct failure *f)
+{
+	const struct config_net *net = config_net(p->config, d);
+	struct tap t = {
+		.name = net->tap, .queues = net->queues, .offload = net->offload,
+		.mtu = (uint16_t)net->mtu,
+	};
+
+	if (tap_open(&t, &o->tap[d * PLAN_NET_PAIRS], f) != 0)
+		return -1;
+	o->net_mtu[d] = t.mtu;
+	o->net_flags[d] = ((t.flags & TAP_OFFLOADS) != 0 ? VM_NET_OFFLOADS : 0u) |
+			  ((t.flags & TAP_USO) != 0 ? VM_NET_USO : 0u);
+	return 0;
+}
+
 static int make_memfd(const char *name)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -146,7 +166,7 @@ static uint32_t disk_flags(const struct config_disk *disk)
 	return disk->discard ? VM_BLK_DISCARD : 0;
 }
 
-static void fill_devices(struct vm_config *vc, const struct config *c)
+static void fill_devices(struct vm_config *vc, const struct config *c, const struct opened *o)
 {
 	vc->ndevices = config_devices(c);
 	for (uint32_t i = 0; i < c->ndisks; i++) {
@@ -157,8 +177,17 @@ static void fill_devices(struct vm_config *vc, const struct config *c)
 		d->nqueues = 1;
 		memcpy(d->serial, c->disk[i].serial, strlen(c->disk[i].serial));
 	}
+	for (uint32_t i = c->ndisks; i < c->ndisks + c->nnets; i++) {
+		struct vm_device *d = &vc->device[i];
+
+		*d = (struct vm_device){
+			.kind = VM_DEVICE_NET, .nqueues = plan_queues(c, i),
+			.flags = o->net_flags[i], .mtu = o->net_mtu[i],
+		};
+		memcpy(d->mac, config_net(c, i)->mac, sizeof(d->mac));
+	}
 	if (c->vsock_path != NULL)
-		vc->device[c->ndisks] = (struct vm_device){
+		vc->device[c->ndisks + c->nnets] = (struct vm_device){
 			.kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = c->vsock_cid,
 		};
 	for (uint32_t i = 0; i < vc->ndevices; i++)
@@ -180,7 +209,7 @@ static int make_config(struct opened *o, const struct plan *p, struct failure *f
 			 (c->run_dir != NULL ? VM_PAGES : 0u),
 		.kernel_size = o->kernel_size, .initrd_size = o->initrd_size,
 	};
-	fill_devices(&vc, c);
+	fill_devices(&vc, c, o);
 	memcpy(vc.cmdline, c->cmdline, strlen(c->cmdline));
 	if (getrandom(vc.rng_seed, sizeof(vc.rng_seed), 0) != sizeof(vc.rng_seed) ||
 	    getrandom(vc.vmgenid, sizeof(vc.vmgenid), 0) != sizeof(vc.vmgenid))
@@ -223,7 +252,7 @@ static int make_pipe(int *reader, int *writer, struct failure *f)
 
 static int make_device(struct opened *o, const struct plan *p, unsigned d, struct failure *f)
 {
-	unsigned nqueues = d < p->config->ndisks ? 1 : 3;
+	unsigned nqueues = plan_queues(p->config, d);
 
 	if (make_pair(&o->fd[OBJ_LINK_VMM][d], &o->fd[OBJ_LINK_DEVICE][d], f) != 0 ||
 	    make_eventfd(&o->fd[OBJ_CALL][d], f) != 0)
@@ -305,6 +334,9 @@ int open_all(struct opened *o, const struct plan *p, struct failure *f)
 		return -1;
 	for (unsigned i = 0; i < c->ndisks; i++)
 		if (open_disk(o, p, i, f) != 0)
+			return -1;
+	for (unsigned d = c->ndisks; d < c->ndisks + c->nnets; d++)
+		if (open_net(o, p, d, f) != 0)
 			return -1;
 	if (make_memory(o, p, f) != 0 || make_config(o, p, f) != 0)
 		return -1;

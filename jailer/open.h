@@ -13,11 +13,14 @@
 struct opened {
 	int fd[PLAN_OBJECTS][PLAN_PROCESSES];	/* by object and index; -1: not there */
 	int kick[PLAN_DEVICES * PLAN_QUEUES];
+	int tap[PLAN_DEVICES * PLAN_NET_PAIRS];
 	int cgroup[PLAN_CGROUP_FDS];
 	int program[PROGRAMS];			/* O_PATH */
 	int rundir_in;				/* O_PATH; see rundir_find() */
 	uint64_t disk_size[PLAN_DEVICES];	/* bytes; 0 for a block device */
 	uint64_t disk_dev[PLAN_DEVICES];	/* dev_t of the device below the image */
+	uint32_t net_flags[PLAN_DEVICES];	/* enum vm_device_flags */
+	uint16_t net_mtu[PLAN_DEVICES];
 	uint64_t kernel_size, initrd_size;
 };
 
@@ -28,7 +31,7 @@ void opened_init(struct opened *o);
 int *opened_at(struct opened *o, enum plan_object object, unsigned index);
 
 /* Opens /dev/kvm, kernel, initramfs, disks (locked: shared when read-only, exclusive when
- * not), the programs beside the jailer's own; makes guest memory, configuration, links,
+ * not), taps, the programs beside the jailer's own; makes guest memory, configuration, links,
  * notifications, log and console pipes.  Returns 0, or -1 with @f filled; what is open then is
  * closed by the exit of the process, nothing else was made. */
 must_check int open_all(struct opened *o, const struct plan *p, struct failure *f);

@@ -3,7 +3,7 @@
  *
  * The order of processes is the order of their start: the VMM first, because the first process
  * of the PID namespace takes all others with it.  Device i is process 1 + i and serves MMIO
- * slot i: the disks in the order of the configuration, then vsock. */
+ * slot i: the disks in the order of the configuration, the network interfaces, then vsock. */
 #include "jailer/plan.h"
 #include "core/backlog.h"
 #include "core/guestmem.h"
@@ -24,6 +24,7 @@ enum {
 	 * for a GiB of RAM in use.  Streams that nobody reads: core/backlog.h. */
 	OVERHEAD_BASE = 7 << 20,
 	OVERHEAD_VCPU = 160 << 10,
+	OVERHEAD_NET = 512 << 10,
 	OVERHEAD_SHIFT = 7,		/* + RAM / 128 */
 };
 
@@ -58,8 +59,12 @@ static void add_common(const struct plan *p, struct plan_process *pp, unsigned i
 	add(pp, FD_MEM, OBJ_MEM, 0);
 }
 
-static unsigned queues(const struct config *c, unsigned device)
+unsigned plan_queues(const struct config *c, unsigned device)
 {
+	const struct config_net *net = config_net(c, device);
+
+	if (net != NULL)
+		return net->queues > 1 ? 2 * net->queues + 1 : 2;
 	return device < c->ndisks ? QUEUES_BLK : QUEUES_VSOCK;
 }
 
@@ -82,7 +87,7 @@ static void plan_vmm(struct plan *p)
 	for (unsigned d = 0; d < config_devices(c); d++) {
 		add(pp, VMM_LINK0 + d, OBJ_LINK_VMM, d);
 		add(pp, VMM_CALL0 + d, OBJ_CALL, d);
-		for (unsigned q = 0; q < queues(c, d); q++)
+		for (unsigned q = 0; q < plan_queues(c, d); q++)
 			add(pp, VMM_KICK0 + d * PLAN_QUEUES + q, OBJ_KICK,
 			    d * PLAN_QUEUES + q);
 	}
@@ -107,6 +112,22 @@ static void plan_blk(struct plan *p, unsigned d)
 		.nofile = BLK_NFDS, .nproc = 1,
 		.fsize = p->config->disk[d].readonly ? 0 : PLAN_FSIZE_DISK,
 	};
+}
+
+static void plan_net(struct plan *p, unsigned d)
+{
+	const struct config *c = p->config;
+	struct plan_process *pp = process(p, 1 + d, PROGRAM_NET);
+
+	snprintf(pp->name, sizeof(pp->name), "net%u", (d - c->ndisks) % PLAN_DEVICES);
+	add_common(p, pp, 1 + d);
+	add(pp, NET_LINK, OBJ_LINK_DEVICE, d);
+	add(pp, NET_CALL, OBJ_CALL, d);
+	for (unsigned q = 0; q < plan_queues(c, d); q++)
+		add(pp, NET_KICK0 + q, OBJ_KICK, d * PLAN_QUEUES + q);
+	for (unsigned i = 0; i < config_net(c, d)->queues; i++)
+		add(pp, NET_TAP0 + i, OBJ_TAP, d * PLAN_NET_PAIRS + i);
+	pp->limits = (struct plan_limits){ .nofile = NET_NFDS, .nproc = 1 };
 }
 
 static void plan_vsock(struct plan *p, unsigned d)
@@ -194,6 +215,7 @@ static void plan_cgroup(struct plan *p)
 
 	for (unsigned i = 0; i < p->nprocs; i++)
 		tasks += p->proc[i].limits.nproc;
+	overhead += (uint64_t)p->config->nnets * OVERHEAD_NET;
 	if (p->config->vsock_path != NULL)
 		overhead += BACKLOG_BYTES;
 	if (l->memory_overhead != 0)
@@ -221,8 +243,10 @@ void plan_make(struct plan *p, const struct config *c, const struct plan_caller 
 	plan_vmm(p);
 	for (unsigned d = 0; d < c->ndisks; d++)
 		plan_blk(p, d);
+	for (unsigned d = c->ndisks; d < c->ndisks + c->nnets; d++)
+		plan_net(p, d);
 	if (c->vsock_path != NULL)
-		plan_vsock(p, c->ndisks);
+		plan_vsock(p, c->ndisks + c->nnets);
 	plan_ids(p, who);
 	plan_cgroup(p);
 	plan_supervisor(p, who);
@@ -253,6 +277,7 @@ const char *plan_program_name(enum plan_program program)
 	switch (program) {
 	case PROGRAM_VMM: return "immure-vmm";
 	case PROGRAM_BLK: return "immure-blk";
+	case PROGRAM_NET: return "immure-net";
 	case PROGRAM_VSOCK: return "immure-vsock";
 	case PROGRAM_SUPERVISOR:
 	case PROGRAMS: break;

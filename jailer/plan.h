@@ -22,7 +22,7 @@ enum {
 	PLAN_LOCKS = SUP_NFDS - SUP_LOCK0,
 };
 
-enum plan_program { PROGRAM_VMM, PROGRAM_BLK, PROGRAM_VSOCK, PROGRAM_SUPERVISOR, PROGRAMS };
+enum plan_program { PROGRAM_VMM, PROGRAM_BLK, PROGRAM_NET, PROGRAM_VSOCK, PROGRAM_SUPERVISOR, PROGRAMS };
 
 /* What lies behind a descriptor.  Objects with two ends have two names. */
 enum plan_object {
@@ -46,6 +46,7 @@ enum plan_object {
 	OBJ_CALL,		/* [device] */
 	OBJ_KICK,		/* [device * PLAN_QUEUES + queue] */
 	OBJ_DISK,		/* [device] */
+	OBJ_TAP,		/* [device * PLAN_NET_PAIRS + pair] */
 	OBJ_LISTEN,		/* [0 streams, 1 messages] */
 	OBJ_DIAL_VSOCK,
 	OBJ_DIAL_SUPERVISOR,
@@ -79,7 +80,7 @@ struct plan_limits {
 };
 
 struct plan_process {
-	char name[12];		/* "vmm", "blk0", "vsock", "supervisor" */
+	char name[12];		/* "vmm", "blk0", "net0", "vsock", "supervisor" */
 	uint8_t program;	/* enum plan_program */
 	uint8_t device;		/* of a device process: its number */
 	uint16_t nfds;
@@ -117,6 +118,9 @@ struct plan_caller {
 
 /* Fills @p; @c outlives it.  Cannot fail: config_parse() has seen to that. */
 void plan_make(struct plan *p, const struct config *c, const struct plan_caller *who);
+
+/* Queues of device @device: kick descriptors it has. */
+unsigned plan_queues(const struct config *c, unsigned device);
 
 /* What the filters of @pp depend on: enum when (core/seal.h). */
 unsigned plan_when(const struct plan *p, const struct plan_process *pp);

@@ -21,6 +21,7 @@ struct number_name {
 #define NUMBER_NAME(name, number) { number, #name },
 static const struct number_name vmm_fds[] = { COMMON_FDS(NUMBER_NAME) VMM_FDS(NUMBER_NAME) };
 static const struct number_name blk_fds[] = { COMMON_FDS(NUMBER_NAME) BLK_FDS(NUMBER_NAME) };
+static const struct number_name net_fds[] = { COMMON_FDS(NUMBER_NAME) NET_FDS(NUMBER_NAME) };
 static const struct number_name vsock_fds[] = {
 	COMMON_FDS(NUMBER_NAME) VSOCK_FDS(NUMBER_NAME)
 };
@@ -39,6 +40,7 @@ static const struct {
 			  { { "vmm-main", WHEN_INITRAMFS | WHEN_DEVICES },
 			    { "vmm-vcpu", WHEN_CONSOLE | WHEN_DEVICES } } },
 	[PROGRAM_BLK] = { blk_fds, array_len(blk_fds), "jail", { { "blk", WHEN_WRITABLE | WHEN_DISCARD } } },
+	[PROGRAM_NET] = { net_fds, array_len(net_fds), "jail", { { "net", 0 } } },
 	[PROGRAM_VSOCK] = { vsock_fds, array_len(vsock_fds), "jail", { { "vsock", 0 } } },
 	[PROGRAM_SUPERVISOR] = { supervisor_fds, array_len(supervisor_fds), "jailer",
 				 { { "supervisor", WHEN_CONSOLE | WHEN_VSOCK | WHEN_RUNDIR |
@@ -69,6 +71,7 @@ static const char *const object_texts[PLAN_OBJECTS] = {
 	[OBJ_CALL] = "interrupt",
 	[OBJ_KICK] = "queue notification",
 	[OBJ_DISK] = "disk image",
+	[OBJ_TAP] = "tap",
 	[OBJ_LISTEN] = "listening socket",
 	[OBJ_DIAL_VSOCK] = "asks supervisor to connect",
 	[OBJ_DIAL_SUPERVISOR] = "vsock asks to connect",
@@ -130,6 +133,16 @@ static const char *filters(const struct plan *p, const struct plan_process *pp, 
 	return buf;
 }
 
+static void describe_tap(const struct config_net *net, unsigned queue, char *buf, size_t size)
+{
+	char mac[MAC_TEXT], mtu[24] = "the tap's";
+
+	if (net->mtu != 0)
+		snprintf(mtu, sizeof(mtu), "%u", net->mtu);
+	snprintf(buf, size, "tap %s, queue %u, the guest is %s, MTU %s%s", net->tap, queue,
+		 mac_format(net->mac, mac), mtu, net->offload ? "" : ", no offloads");
+}
+
 static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, size_t size)
 {
 	const struct config *c = p->config;
@@ -142,6 +155,9 @@ static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, 
 	else if (fd->object == OBJ_DISK)
 		snprintf(buf, size, "%s %s, %s", text, c->disk[fd->index].path,
 			 c->disk[fd->index].readonly ? "read-only" : "read-write");
+	else if (fd->object == OBJ_TAP)
+		describe_tap(config_net(c, fd->index / PLAN_NET_PAIRS), fd->index % PLAN_NET_PAIRS,
+			     buf, size);
 	else if (fd->object == OBJ_LISTEN)
 		snprintf(buf, size, "%s %s%s", text, c->vsock_path, fd->index == 0 ? "" : ".seq");
 	else if (fd->object == OBJ_LINK_VMM || fd->object == OBJ_CALL)
@@ -186,6 +202,12 @@ static void print_process(FILE *out, const struct plan *p, const struct plan_pro
 			pp->dynamic_from);
 }
 
+/* One is for taps only. */
+static bool needed(const struct config *c, const struct capability *cap)
+{
+	return cap->until != CAPABILITY_TAP || c->nnets > 0;
+}
+
 void plan_print(FILE *out, const struct plan *p)
 {
 	const struct config *c = p->config;
@@ -202,7 +224,8 @@ void plan_print(FILE *out, const struct plan *p)
 	fprintf(out, "root directory: empty, read-only\n"
 		"capabilities: none; the jailer's, until each was used last:");
 	for (size_t i = 0; i < array_len(capabilities); i++)
-		fprintf(out, " %s", capabilities[i].name);
+		if (needed(c, &capabilities[i]))
+			fprintf(out, " %s", capabilities[i].name);
 	fprintf(out, "\nspeculation: %s; hyperthreads: %s\n",
 		c->speculation_restrict ? "restricted" : "as the host's",
 		c->core_scheduling ? "of its own" : "shared");
@@ -229,19 +252,20 @@ static json_t *json_fsize(uint64_t fsize)
 	return fsize == PLAN_FSIZE_ANY ? json_null() : json_integer((json_int_t)fsize);
 }
 
-static json_t *json_capabilities(void)
+static json_t *json_capabilities(const struct config *c)
 {
 	static const char *const steps[] = {
-		[CAPABILITY_LOCK] = "lock", [CAPABILITY_LISTEN] = "listen",
+		[CAPABILITY_LOCK] = "lock", [CAPABILITY_TAP] = "tap", [CAPABILITY_LISTEN] = "listen",
 		[CAPABILITY_SPAWN] = "spawn", [CAPABILITY_LEAVE] = "leave",
 	};
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < array_len(capabilities); i++)
-		json_array_append_new(all, json_pack("{s:s, s:s, s:s}",
-						     "name", capabilities[i].name,
-						     "until", steps[capabilities[i].until],
-						     "why", capabilities[i].why));
+		if (needed(c, &capabilities[i]))
+			json_array_append_new(all, json_pack("{s:s, s:s, s:s}",
+							     "name", capabilities[i].name,
+							     "until", steps[capabilities[i].until],
+							     "why", capabilities[i].why));
 	return all;
 }
 
@@ -290,7 +314,7 @@ void plan_print_json(FILE *out, const struct plan *p)
 			 "vcpus", (int)c->vcpus, "speculation",
 			 c->speculation_restrict ? "restrict" : "host",
 			 "core_scheduling", c->core_scheduling, "namespaces", names,
-			 "jailer_capabilities", json_capabilities(), "processes", processes,
+			 "jailer_capabilities", json_capabilities(c), "processes", processes,
 			 "cgroup", !p->cgroup.wanted ? json_null()
 			 : json_pack("{s:I, s:i, s:i, s:I}",
 				     "memory_max", (json_int_t)p->cgroup.memory_max,

@@ -185,6 +185,7 @@ static const struct number plan[] = {
 #define PLAN_ENTRY(name, number) { #name, number },
 	COMMON_FDS(PLAN_ENTRY)
 	BLK_FDS(PLAN_ENTRY)
+	NET_FDS(PLAN_ENTRY)
 	VSOCK_FDS(PLAN_ENTRY)
 	VMM_FDS(PLAN_ENTRY)
 	SUPERVISOR_FDS(PLAN_ENTRY)

@@ -37,10 +37,10 @@ enum {
 	LIVE = AGREED | VMIO_S_DRIVER_OK,
 };
 
-/* Bits 24..41 belong to the transport and the rings (§6).  What is not here would change how
- * this file or core/virtqueue works: NOTIFICATION_DATA puts data into QueueNotify, which is
+/* Bits 24..49 belong to the transport and the rings, or to nobody yet (§6).  What is not here
+ * would change how this file or core/virtqueue works: NOTIFICATION_DATA puts data into QueueNotify, which is
  * compared by the kernel; RING_RESET has registers of its own. */
-#define DEVICE_FEATURES    0x0000000000ffffffull
+#define DEVICE_FEATURES    0xfffc000000ffffffull
 #define TRANSPORT_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
 
 /* Aligned 32-bit stores do not tear; release: what a value announces is there first. */

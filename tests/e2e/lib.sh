@@ -102,10 +102,11 @@ pids() {
 # What immure may leave on a host: processes, cgroups, mounts, run directories.
 leftovers() {
 	local p
-	for p in jailer vmm blk vsock; do pids $p | sed "s/^/process immure-$p /"; done
+	for p in jailer vmm blk net vsock; do pids $p | sed "s/^/process immure-$p /"; done
 	find /sys/fs/cgroup -type d -path '*immure*/*' 2> /dev/null | sed 's/^/cgroup /'
 	grep immure /proc/self/mounts | grep -v " $PWD" | sed 's/^/mount /'
 	find "${RUN_PARENT:?}" -mindepth 1 2> /dev/null | sed 's/^/file /'
+	find /sys/class/net -name 'made*' | sed 's/^/tap /'
 }
 
 nothing_left() {

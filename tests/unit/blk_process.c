@@ -119,7 +119,7 @@ Test(blk_process, holds_the_descriptors_of_its_plan_and_no_other)
 
 	plan(false);
 	p.from[BLK_NFDS] = p.from[BLK_DISK];
-	p.from[15] = p.from[BLK_DISK];
+	p.from[PROCESS_FDS - 1] = p.from[BLK_DISK];
 	p.from[1] = p.from[BLK_DISK];
 	process_start(&p, "immure-blk", "1");
 	process_expect(&p, LINK_HELLO, &m);

@@ -7,12 +7,14 @@
 #include "cli/limit_spec.c"
 #include "cli/programs.c"
 #include "cli/run_config.c"
+#include "cli/run_net.c"
 #include "cli/run_options.c"
 #include "cli/run_outcome.c"
 #include "cli/run_stop.c"
 #include "cli/run_values.c"
 #include "cli/run_vm.c"
 #include "cli/say.c"
+#include "jailer/mac.c"
 
 /* ---- values ---- */
 
@@ -96,7 +98,7 @@ Test(options, every_option_in_every_spelling)
 	cr_assert_eq(dup2(STDERR_FILENO, 77), 77);
 	cr_assert_eq(words("-m 1G --cpus=4 -e A=1 --env B=2 -w /tmp -u me:us -t --disk d,ro --disk e "
 			   "--timeout 5s --boot-timeout=1m -k k --append x=y --entry pvh --console "
-			   "--name n --vsock v --core-scheduling --speculation restrict --json=77 "
+			   "--name n --vsock v --net tap=t0 --core-scheduling --speculation restrict --json=77 "
 			   "root -- cmd -x"), 0);
 	cr_assert(o.memory == 1u << 30 && o.cpus == 4 && o.nenv == 2);
 	cr_assert_str_eq(o.env[1], "B=2");
@@ -105,6 +107,8 @@ Test(options, every_option_in_every_spelling)
 	cr_assert(o.tty && o.console && o.json && o.json_fd == 77);
 	cr_assert(o.ndisks == 2 && o.disk[0].readonly && !o.disk[1].readonly);
 	cr_assert_str_eq(o.disk[0].path, "d");
+	cr_assert(o.net.on && o.net.queues == 1 && o.net.offload);
+	cr_assert_str_eq(o.net.tap, "t0");
 	cr_assert(o.timeout_ms == 5000 && o.boot_timeout_ms == 60000);
 	cr_assert_str_eq(o.entry, "pvh");
 	cr_assert(o.core_scheduling && strcmp(o.speculation, "restrict") == 0);
@@ -112,6 +116,65 @@ Test(options, every_option_in_every_spelling)
 	cr_assert_str_eq(o.argv[1], "-x");
 	cr_assert_eq(words("-m512M -t root c"), 0);
 	cr_assert_eq(o.memory, 512 << 20);
+}
+
+static const uint8_t *bytes(unsigned a, unsigned b, unsigned c, unsigned d)
+{
+	static uint8_t out[4];
+
+	out[0] = (uint8_t)a;
+	out[1] = (uint8_t)b;
+	out[2] = (uint8_t)c;
+	out[3] = (uint8_t)d;
+	return out;
+}
+
+Test(options, a_network_interface_has_parts)
+{
+	cr_assert_eq(words("--net none root c"), 0);
+	cr_assert_not(o.net.on);
+	cr_assert_eq(words("--net=tap=t0,mac=52:54:00:00:00:01,ip=10.1.2.3/24,gw=10.1.2.1,dns=10.1.2.1,"
+			   "dns=9.9.9.9,mtu=9000,queues=4,offload=off root c"), 0);
+	cr_assert(o.net.on && o.net.mtu == 9000 && o.net.queues == 4 && !o.net.offload);
+	cr_assert_str_eq(o.net.mac, "52:54:00:00:00:01");
+	cr_assert_eq(o.net.guest.prefix, 24);
+	cr_assert_eq(memcmp(o.net.guest.address, bytes(10, 1, 2, 3), 4), 0);
+	cr_assert_eq(memcmp(o.net.guest.gateway, bytes(10, 1, 2, 1), 4), 0);
+	cr_assert_eq(memcmp(o.net.guest.dns[0], bytes(10, 1, 2, 1), 4), 0);
+	cr_assert_eq(memcmp(o.net.guest.dns[1], bytes(9, 9, 9, 9), 4), 0);
+}
+
+Test(options, a_network_that_cannot_be_is_refused_by_its_part)
+{
+	static const char *const bad[][2] = {
+		{ "tap", "tap: not known" }, { "bridge=b", "bridge=b: not known" },
+		{ "ip=10.0.0.2/24", "no tap=NAME" }, { "tap=", "tap=: the name" },
+		{ "tap=a2345678901234567", "the name of an interface" },
+		{ "tap=../x", "the name of an interface" }, { "none,tap=t", "none: not known" },
+		{ "tap=t,mac=01:00:00:00:00:00", "mac=01" }, { "tap=t,mac=x", "mac=x" },
+		{ "tap=t,ip=10.0.0.2", "ip=10.0.0.2: wanted" }, { "tap=t,ip=10.0.0.2/33", "ip=" },
+		{ "tap=t,ip=10.0.0/24", "ip=" }, { "tap=t,ip=224.0.0.1/24", "ip=" },
+		{ "tap=t,ip=127.0.0.1/8", "ip=" }, { "tap=t,ip=fe80::1/64", "ip=" },
+		{ "tap=t,gw=10.0.0.1", "gw= needs ip=" }, { "tap=t,ip=10.0.0.2/24,gw=x", "gw=x" },
+		{ "tap=t,ip=10.0.0.2/24,gw=10.0.1.1", "gw= is not in" },
+		{ "tap=t,ip=10.0.0.2/24,gw=10.0.0.2", "own address" },
+		{ "tap=t,dns=1.1.1.1,dns=2.2.2.2,dns=3.3.3.3", "two name servers" },
+		{ "tap=t,mtu=67", "mtu=67" }, { "tap=t,mtu=65536", "mtu=65536" },
+		{ "tap=t,queues=0", "queues=0" }, { "tap=t,queues=5", "queues=5" },
+		{ "tap=t,offload=maybe", "offload=maybe" },
+	};
+	char line[128];
+
+	for (size_t i = 0; i < array_len(bad); i++) {
+		snprintf(line, sizeof(line), "--net %s root c", bad[i][0]);
+		cr_assert_eq(words(line), -1, "%s", line);
+		cr_assert_not_null(strstr(say_last(), bad[i][1]), "%s: %s", line, say_last());
+	}
+	cr_assert_eq(words("--net tap=a --net tap=b root c"), -1);
+	cr_assert_not_null(strstr(say_last(), "twice"));
+	cr_assert_eq(words("--net tap=a --disk a --disk b --disk c --disk d --disk e --disk f root c"), -1);
+	cr_assert_not_null(strstr(say_last(), "5 more disks"));
+	cr_assert_eq(words("--net tap=a --disk a --disk b --disk c --disk d --disk e root c"), 0);
 }
 
 Test(options, end_at_the_first_word_that_is_none)
@@ -235,6 +298,30 @@ Test(config, is_what_the_options_say)
 	free(text);
 	p.disk[0] = "/\xff";
 	cr_assert_null(run_config(&o, &p), "a path that JSON cannot carry");
+}
+
+Test(config, has_the_network_interface)
+{
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img",
+			       .vsock = "/r/v" };
+	json_t *j, *net;
+	char *text;
+
+	cr_assert_eq(words("--net tap=t0,mac=52:54:00:00:00:01,mtu=9000,queues=2,offload=off root c"), 0);
+	text = run_config(&o, &p);
+	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	net = json_array_get(json_object_get(j, "net"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(net, "tap")), "t0");
+	cr_assert_str_eq(json_string_value(json_object_get(net, "mac")), "52:54:00:00:00:01");
+	cr_assert_eq(json_integer_value(json_object_get(net, "mtu")), 9000);
+	cr_assert_eq(json_integer_value(json_object_get(net, "queues")), 2);
+	cr_assert(json_is_false(json_object_get(net, "offload")));
+	json_decref(j);
+	free(text);
+	cr_assert_eq(words("root c"), 0);
+	text = run_config(&o, &p);
+	cr_assert(!strstr(text, "net"));
+	free(text);
 }
 
 Test(config, a_path_that_cannot_be_passed_on_is_named)

@@ -2,6 +2,7 @@
 /* LIBS: -ljansson */
 /* A configuration is read whole or refused by the name of the key that is wrong. */
 #include "jailer/config.c"
+#include "jailer/mac.c"
 #include "jailer/failure.c"
 
 #include <criterion/criterion.h>
@@ -236,6 +237,58 @@ Test(config, more_devices_than_slots_are_refused)
 	config_free(&c);
 	refused(WITH(EIGHT ",\"vsock\":{\"cid\":3,\"path\":\"/v/s\"}"),
 		"disks: at most 8 devices");
+}
+
+static const struct config_net *net_of(const char *net)
+{
+	static char text[512];
+
+	snprintf(text, sizeof(text), WITH("\"net\":[%s]"), net);
+	cr_assert_eq(parse(text), 0, "%s", f.text);
+	return &c.net[0];
+}
+
+Test(config, a_network_interface)
+{
+	const struct config_net *net = net_of("{\"tap\":\"tap0\"}");
+	uint8_t derived[6];
+
+	cr_assert_eq(c.nnets, 1);
+	cr_assert_str_eq(net->tap, "tap0");
+	cr_assert(net->mtu == 0 && net->queues == 1 && net->offload);
+	cr_assert((net->mac[0] & 3) == 2, "locally administered, one interface's");
+	memcpy(derived, net->mac, 6);
+	config_free(&c);
+	net = net_of("{\"tap\":\"other\",\"queues\":4,\"mtu\":9000,\"offload\":false}");
+	cr_assert_eq(memcmp(net->mac, derived, 6), 0, "from the VM's name alone");
+	cr_assert(net->mtu == 9000 && net->queues == 4 && !net->offload);
+	config_free(&c);
+	net = net_of("{\"tap\":\"a\",\"mac\":\"52:54:00:aB:Cd:0f\"},{\"tap\":\"b\"}");
+	cr_assert_eq(memcmp(net->mac, (uint8_t[]){ 0x52, 0x54, 0, 0xab, 0xcd, 0x0f }, 6), 0);
+	cr_assert_neq(memcmp(c.net[1].mac, derived, 6), 0, "the second has another");
+	cr_assert(config_devices(&c) == 2 && config_net(&c, 1) == &c.net[1]);
+	cr_assert(config_net(&c, 2) == NULL);
+	config_free(&c);
+}
+
+Test(config, a_network_interface_that_cannot_be)
+{
+#define NET(text) WITH("\"net\":[{" text "}]")
+	refused(WITH("\"net\":{}"), "net: must be an array");
+	refused(NET("\"mtu\":1500"), "net[0].tap: is required");
+	refused(NET("\"tap\":\"a2345678901234567\""), "net[0].tap: must be a string of length");
+	refused(NET("\"tap\":\"../x\""), "net[0].tap");
+	refused(NET("\"tap\":\"a/b\""), "net[0].tap");
+	refused(NET("\"tap\":\"t%d\""), "net[0].tap");
+	refused(NET("\"tap\":\"t\",\"queues\":0"), "net[0].queues: must be 1 to 4");
+	refused(NET("\"tap\":\"t\",\"queues\":5"), "net[0].queues: must be 1 to 4");
+	refused(NET("\"tap\":\"t\",\"mtu\":67"), "net[0].mtu: must be 68 to 65535");
+	refused(NET("\"tap\":\"t\",\"mac\":\"01:00:00:00:00:00\""), "net[0].mac: must be the address");
+	refused(NET("\"tap\":\"t\",\"mac\":\"00:00:00:00:00:00\""), "net[0].mac");
+	refused(NET("\"tap\":\"t\",\"mac\":\"2:00:00:00:00:00\""), "net[0].mac");
+	refused(NET("\"tap\":\"t\",\"mac\":\"02:00:00:00:00:0g\""), "net[0].mac");
+	refused(NET("\"tap\":\"t\",\"mac\":\"02-00-00-00-00-00\""), "net[0].mac");
+	refused(WITH("\"net\":[{\"tap\":\"t\"},{\"tap\":\"t\"}]"), "net[1].tap: given twice");
 }
 
 Test(config, a_text_that_is_too_long_is_not_even_parsed)

@@ -112,11 +112,30 @@ Test(start, another_version_is_refused)
 	cr_assert_eq(parse_it(&b), -1);
 }
 
+Test(start, a_network_is_taken_over_or_refused)
+{
+	const struct proto_net net = { { 10, 0, 0, 2 }, { 10, 0, 0, 1 }, { { 9, 9, 9, 9 } }, 24, { 0 } };
+	const size_t at = offsetof(struct proto_start, net);
+	struct body b = good();
+
+	memcpy(b.bytes + at, &net, sizeof(net));
+	cr_assert_eq(parse_it(&b), -1, "addresses for no interface");
+	b.bytes[4] |= PROTO_NET;
+	cr_assert_eq(parse_it(&b), 0);
+	cr_assert(s.net && memcmp(&s.network, &net, sizeof(net)) == 0);
+	b.bytes[at + 16] = 33;
+	cr_assert_eq(parse_it(&b), -1, "prefix");
+	b.bytes[at + 16] = 32;
+	cr_assert_eq(parse_it(&b), 0);
+	b.bytes[at + 19] = 1;
+	cr_assert_eq(parse_it(&b), -1, "reserved");
+}
+
 Test(start, an_unknown_flag_is_refused)
 {
 	struct body b = good();
 
-	b.bytes[4] |= 2;
+	b.bytes[4] |= 4;
 	cr_assert_eq(parse_it(&b), -1);
 }
 

@@ -5,6 +5,7 @@
 #include "core/log.c"
 #include "core/report.c"
 #include "jailer/config.c"
+#include "jailer/mac.c"
 #include "jailer/failure.c"
 #include "jailer/message.c"
 #include "jailer/outcome.c"

@@ -4,12 +4,14 @@
 #include "core/guestmem.c"
 #include "core/log.c"
 #include "jailer/config.c"
+#include "jailer/mac.c"
 #include "jailer/dial.c"
 #include "jailer/failure.c"
 #include "jailer/open.c"
 #include "jailer/path.c"
 #include "jailer/plan.c"
 #include "jailer/rundir.c"
+#include "jailer/tap.c"
 
 #include <criterion/criterion.h>
 

@@ -260,6 +260,9 @@ static void setup(void)
 	put_module("a/b/vmw_vsock_virtio_transport_common.ko", "vsock", PACKINGS);
 	put_module("a/b/vsock.ko", "", PACKINGS);
 	put_module("a/overlay.ko", "", PACKINGS);
+	put_module("a/virtio_net.ko", "virtio,virtio_ring,net_failover", PACKINGS);
+	put_module("a/net_failover.ko", "failover", PACKINGS);
+	put_module("a/failover.ko", "", PACKINGS);
 	put_module("a/erofs.ko", "libcrc32c", PACKINGS);
 	put_module("a/libcrc32c.ko", "", PACKINGS);
 	put_module("a/unrelated.ko", "nothing_that_exists", PACKINGS);
@@ -328,7 +331,7 @@ Test(kernel, cpio_reads_the_initramfs_and_order_is_load_order)
 	cr_assert_eq(shell("mkdir $B/x && cd $B/x && cpio -i --quiet < $B/kernels/k/initramfs"
 			   " && test \"$(cat init)\" = init! && test -x init"), 0);
 	cr_assert_eq(shell("cd $B/x && cpio -i --quiet < $B/kernels/k/modules.cpio && cd modules &&"
-			   " ls | grep -c ko | grep -qx 9 && wc -l < order | grep -qx 9 &&"
+			   " ls | grep -c ko | grep -qx 12 && wc -l < order | grep -qx 12 &&"
 			   " for m in $(cat order); do test -f $m || exit 1; done &&"
 			   " grep -q 'Module signature' *virtio_ring.ko *virtio_blk.ko"), 0);
 	/* What is depended on comes first; what is built in or not needed does not come. */
@@ -338,6 +341,8 @@ Test(kernel, cpio_reads_the_initramfs_and_order_is_load_order)
 			   " test $(n vsock) -lt $(n vmw_vsock_virtio_transport_common) &&"
 			   " test $(n vmw_vsock_virtio_transport_common) -lt "
 			   "$(n vmw_vsock_virtio_transport) &&"
+			   " test $(n failover) -lt $(n net_failover) &&"
+			   " test $(n net_failover) -lt $(n virtio_net) &&"
 			   " test $(n libcrc32c) -lt $(n erofs) && ! grep -q ext4 order &&"
 			   " ! grep -q unrelated order"), 0);
 }

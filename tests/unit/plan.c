@@ -3,6 +3,7 @@
 /* A plan is what the design says, for every configuration. */
 #include "core/guestmem.c"
 #include "jailer/config.c"
+#include "jailer/mac.c"
 #include "jailer/failure.c"
 #include "jailer/plan.c"
 
@@ -113,6 +114,37 @@ Test(plan, numbers_are_unique_and_below_the_limit)
 		for (unsigned n = 0; n < pp->nborn; n++)
 			cr_assert(!seen[pp->born[n]] && pp->born[n] < pp->limits.nofile);
 	}
+}
+
+/* Behind the disks and before vsock; with several pairs a control queue. */
+Test(plan, network_interfaces)
+{
+	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\"}],\"net\":[{\"tap\":\"t0\"},"
+		 "{\"tap\":\"t1\",\"queues\":4}],\"vsock\":{\"cid\":3,\"path\":\"/r/v\"}}", 0);
+	cr_assert_eq(p.nprocs, 5);
+	cr_assert_eq(p.proc[2].program, PROGRAM_NET);
+	cr_assert_str_eq(p.proc[2].name, "net0");
+	cr_assert_str_eq(p.proc[3].name, "net1");
+	cr_assert_eq(p.proc[4].program, PROGRAM_VSOCK);
+	cr_assert(find(&p.proc[2], NET_KICK0 + 1) != NULL && find(&p.proc[2], NET_KICK0 + 2) == NULL);
+	cr_assert(find(&p.proc[2], NET_TAP0) != NULL && find(&p.proc[2], NET_TAP0 + 1) == NULL);
+	cr_assert_eq(find(&p.proc[3], NET_KICK0 + 8)->index, 2 * PLAN_QUEUES + 8);
+	cr_assert_eq(find(&p.proc[3], NET_TAP0 + 3)->index, 2 * PLAN_NET_PAIRS + 3);
+	cr_assert_eq(find(&p.proc[0], VMM_KICK0 + 2 * PLAN_QUEUES + 8)->object, OBJ_KICK);
+	cr_assert(p.proc[3].limits.nofile == NET_NFDS && p.proc[3].limits.nproc == 1 &&
+		  p.proc[3].limits.fsize == 0);
+	for (unsigned i = 0; i < p.nprocs; i++)
+		for (unsigned n = 0; n < p.proc[i].nfds; n++)
+			cr_assert(p.proc[i].fd[n].object != OBJ_TAP || i == 2 || i == 3);
+}
+
+Test(plan, eight_interfaces_of_four_pairs_have_room)
+{
+	plan_for("{" VM ",\"console\":true,\"initrd\":\"/i\",\"net\":["
+		 "{\"tap\":\"a\",\"queues\":4},{\"tap\":\"b\",\"queues\":4},{\"tap\":\"c\",\"queues\":4},"
+		 "{\"tap\":\"d\",\"queues\":4},{\"tap\":\"e\",\"queues\":4},{\"tap\":\"f\",\"queues\":4},"
+		 "{\"tap\":\"g\",\"queues\":4},{\"tap\":\"h\",\"queues\":4}]}", 0);
+	cr_assert(p.nprocs == 9 && p.proc[0].nfds == 10 + 8 * (2 + 9) && p.proc[0].nfds <= PLAN_FDS);
 }
 
 Test(plan, as_root_every_process_has_ids_of_its_own)

@@ -4,6 +4,7 @@
 #include "core/guestmem.c"
 #include "jailer/capabilities.c"
 #include "jailer/config.c"
+#include "jailer/mac.c"
 #include "jailer/failure.c"
 #include "jailer/plan.c"
 #include "jailer/plan_print.c"
@@ -154,6 +155,30 @@ Test(plan_print, a_descriptor_has_the_name_the_policies_use)
 			 "VMM_KICK0+127");
 	cr_assert_str_eq(plan_fd_name(PROGRAM_VSOCK, 0, buf, sizeof(buf)), "0");
 	cr_assert_str_eq(plan_fd_name(PROGRAM_VSOCK, 1, buf, sizeof(buf)), "FD_PAGES");
+}
+
+Test(plan_print, a_network_interface_and_what_it_takes)
+{
+	static const char text[] = "{\"name\":\"v\",\"kernel\":\"/k\",\"net\":[{\"tap\":\"t0\","
+		"\"queues\":2,\"mac\":\"52:54:00:00:00:01\",\"offload\":false}]}";
+	struct plan_caller who = { 0 };
+	struct failure f;
+	char *out = NULL;
+	size_t size;
+	FILE *file = open_memstream(&out, &size);
+
+	cr_assert_eq(config_parse(&c, text, strlen(text), &f), 0, "%s", f.text);
+	plan_make(&p, &c, &who);
+	plan_print(file, &p);
+	fclose(file);
+	cr_assert_not_null(strstr(out, "setpcap net_admin dac_override"));
+	cr_assert_not_null(strstr(out, "process net0: immure-net, uid"));
+	cr_assert_not_null(strstr(out, "  filters: jail, net\n"));
+	cr_assert_not_null(strstr(out, "    11  NET_KICK1+3      queue notification, device 0 queue 4\n"));
+	cr_assert_not_null(strstr(out, "    17  NET_TAP0+1       tap t0, queue 1, the guest is "
+				  "52:54:00:00:00:01, MTU the tap's, no offloads\n"));
+	free(out);
+	config_free(&c);
 }
 
 /* The words that lines of a policy file use, read as text. */

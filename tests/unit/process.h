@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { PROCESS_FDS = 16 };
+enum { PROCESS_FDS = 24 };
 
 /* What the program gets: from[i] becomes descriptor i; 0 means none. */
 struct process {
@@ -30,7 +30,7 @@ struct process {
 	int log;		/* read end of its descriptor 2 */
 	struct link vmm;	/* our end of the link */
 	int call;
-	int kick[3];
+	int kick[LINK_QUEUES_MAX];
 };
 
 static inline int config_file(const struct vm_config *c)

@@ -19,7 +19,7 @@ static char dir[] = "/tmp/immure-session-XXXXXX", vsock_path[64];
 static int in_w, out_r, err_r, local[3];	/* the caller's side of the standard streams */
 
 static const char *const argv[] = { "cat", "-v" }, *const env[] = { "A=1", "B=" };
-static struct session_start start = { argv, env, 2, 2, "/tmp", "user", false, 24, 80 };
+static struct session_start start = { argv, env, 2, 2, "/tmp", "user", false, 24, 80, NULL };
 
 static void set_up(void)
 {

@@ -157,3 +157,63 @@ Test(virtqueue, a_kick_with_nothing_is_nothing)
 		cr_assert_eq(vq_pop(&vq, &chain), 0);
 	cr_assert_not(vq_should_interrupt(&vq));
 }
+
+/* The buffers of one frame: used.idx moves once, over all of them. */
+Test(virtqueue, several_chains_are_published_at_once)
+{
+	struct vq_used u[3];
+	uint16_t head;
+	uint32_t len;
+
+	setup(8, plain);
+	for (uint16_t i = 0; i < 3; i++) {
+		driver_add(&drv, &(struct buf){ DATA, 8, true }, 1);
+		cr_assert_eq(vq_pop(&vq, &chain), 1);
+		u[i] = (struct vq_used){ chain.head, i + 1u };
+	}
+	cr_assert(vq_push_all(&vq, u, 3));
+	cr_assert_eq(*driver_word(&drv, drv.used + 2), 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		cr_assert(driver_used(&drv, &head, &len));
+		cr_assert(head == u[i].head && len == i + 1);
+	}
+	cr_assert(vq_should_interrupt(&vq));
+	cr_assert_not(vq_should_interrupt(&vq));
+}
+
+Test(virtqueue, a_head_that_is_not_in_flight_publishes_nothing)
+{
+	struct vq_used u[2];
+
+	setup(8, plain);
+	driver_add(&drv, &(struct buf){ DATA, 8, true }, 1);
+	cr_assert_eq(vq_pop(&vq, &chain), 1);
+	u[0] = u[1] = (struct vq_used){ chain.head, 1 };
+	cr_assert_not(vq_push_all(&vq, u, 2), "given back twice");
+	cr_assert_eq(*driver_word(&drv, drv.used + 2), 0);
+	u[0].head = 300;
+	cr_assert_not(vq_push_all(&vq, u, 1));
+}
+
+/* A turn of the index in steps of three: passed or met, the last decision says nothing. */
+Test(virtqueue, a_whole_turn_in_batches_interrupts)
+{
+	setup(8, event_idx);
+	for (int i = 0; i < 65538; i += 3) {
+		struct vq_used u[3];
+		uint16_t head;
+		uint32_t len;
+
+		for (int k = 0; k < 3; k++) {
+			driver_add(&drv, &(struct buf){ DATA, 8, true }, 1);
+			cr_assert_eq(vq_pop(&vq, &chain), 1);
+			u[k] = (struct vq_used){ chain.head, 1 };
+		}
+		cr_assert(vq_push_all(&vq, u, 3));
+		while (driver_used(&drv, &head, &len))
+			;
+	}
+	driver_used_event(&drv, 30000);
+	cr_assert_not(vq.signalled_valid);
+	cr_assert(vq_should_interrupt(&vq), "in doubt, yes");
+}

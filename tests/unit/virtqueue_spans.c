@@ -98,6 +98,35 @@ Test(virtqueue, slices_at_every_offset_and_length)
 	cr_assert_eq(vq_chain_writable(&chain, 1, 6, v, 3), -1);
 }
 
+/* The same for spans that were taken out of their chains. */
+Test(virtqueue, parts_of_loose_spans)
+{
+	uint8_t mem[60] = { 0 };
+	struct iovec v[3] = { { mem, 10 }, { mem + 20, 1 }, { mem + 30, 20 } }, out[3];
+	uint8_t flat[31];
+
+	for (uint32_t off = 0; off <= 31; off++)
+		for (uint32_t len = 0; len + off <= 31; len++) {
+			size_t sum = 0;
+			int n = vq_spans_part(v, 3, off, len, out, 3);
+
+			cr_assert_geq(n, 0);
+			for (int i = 0; i < n; i++)
+				sum += out[i].iov_len;
+			cr_assert_eq(sum, len);
+			memset(mem, 0, sizeof(mem));
+			memset(flat, 0xff, sizeof(flat));
+			cr_assert(vq_spans_write(v, 3, off, flat, len));
+			for (uint32_t i = 0; i < 31; i++)
+				cr_assert_eq(mem[i < 10 ? i : i < 11 ? 20 : 19 + i],
+					     i >= off && i < off + len ? 0xff : 0);
+		}
+	cr_assert_eq(vq_spans_part(v, 3, 5, 27, out, 3), -1, "longer than they are");
+	cr_assert_eq(vq_spans_part(v, 3, 0, 31, out, 2), -1, "more pieces than there is room for");
+	cr_assert_not(vq_spans_write(v, 3, 31, flat, 1));
+	cr_assert_not(vq_spans_write(v, 3, 1u << 31, flat, 1));
+}
+
 Test(virtqueue, writes_are_marked_dirty_and_reads_are_not)
 {
 	setup(8, plain);

@@ -22,7 +22,8 @@ static struct vm_config good(void)
 			{ .kind = VM_DEVICE_BLK, .flags = VM_BLK_READONLY, .nqueues = 1,
 			  .serial = "12345678901234567890" },
 			{ .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3 },
-			{ .kind = VM_DEVICE_NET, .nqueues = 2 },
+			{ .kind = VM_DEVICE_NET, .nqueues = 9, .mtu = 1500, .mac = { 2 },
+			  .flags = VM_NET_OFFLOADS | VM_NET_USO },
 		},
 		.cmdline = "quiet",
 	};
@@ -93,7 +94,20 @@ Test(vmconfig, every_field_of_a_device_has_a_range)
 	REFUSED(c.device[1].limit[LIMITS_IN].ops.refill_ms = BUCKET_REFILL_MS_MAX + 1);
 	REFUSED(c.device[2].limit[LIMITS_OUT].ops.burst = UINT64_MAX);
 	REFUSED(c.device[2].nqueues = 0);
-	REFUSED(c.device[2].nqueues = PLAN_QUEUES + 1);
+	for (uint32_t n = 1; n < 20; n++)
+		if (n != 2 && n != 5 && n != 7 && n != 9)
+			REFUSED(c.device[2].nqueues = n);
+	REFUSED(c.device[2].flags = VM_NET_USO);
+	REFUSED(c.device[2].flags = VM_BLK_READONLY);
+	REFUSED(c.device[2].mtu = 67);
+	REFUSED(c.device[2].mac[0] = 1);
+	REFUSED(c.device[2].mac[0] = 0);
+	REFUSED(c.device[2].guest_cid = 3);
+	REFUSED(c.device[2].serial[0] = 'x');
+	REFUSED(c.device[0].mtu = 1500);
+	REFUSED(c.device[0].mac[5] = 1);
+	REFUSED(c.device[1].mtu = 1500);
+	REFUSED(c.device[1].mac[0] = 2);
 	REFUSED(c.device[7].serial[0] = 'x');
 }
 

@@ -18,6 +18,7 @@
 #include "jailer/config.c"
 #include "bpf/devices.c"
 #include "jailer/bpf.c"
+#include "jailer/mac.c"
 #include "jailer/devices.c"
 #include "jailer/failure.c"
 #include "jailer/path.c"

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_net.h: the option --net. */
+#ifndef IMMURE_CLI_RUN_NET_H
+#define IMMURE_CLI_RUN_NET_H
+
+#include "core/base.h"
+#include "guest/proto.h"
+
+/* Strings point into the option's value. */
+struct run_net {
+	bool on;
+	const char *tap;
+	const char *mac;		/* NULL: made from the VM's name */
+	unsigned mtu;			/* 0: the tap's */
+	unsigned queues;
+	bool offload;
+	struct proto_net guest;		/* what immure-init sets up */
+};
+
+/* Reads "none" or "tap=NAME[,KEY=VALUE...]"; @value is cut into its parts.  Returns false after
+ * saying which part will not do, and why. */
+must_check bool run_net_parse(struct run_net *net, char *value);
+
+#endif
