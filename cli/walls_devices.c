@@ -2,8 +2,8 @@
 /* walls_devices.c: what the cgroup of a VM says about opening and making devices.
  *
  * Version 1 tells in devices.list of the devices controller's hierarchy, where an empty list is
- * "none".  Version 2 has programs; how many of them are asked for this cgroup, its own and those
- * of the cgroups above, the kernel tells to who may load such programs. */
+ * "none".  Version 2 has programs; which one is attached to this cgroup, the kernel tells to who may
+ * load such programs. */
 #include "cli/walls.h"
 #include "cli/say.h"
 #include "cli/walls_text.h"
@@ -35,23 +35,50 @@ static void version_1(const struct walls_host *h, const struct walls_process *p,
 	free(text);
 }
 
+static int ask(enum bpf_cmd cmd, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+}
+
+/* Is program @id the one of policy/bpf/devices.bpf.c?  Only who may attach one can give it a name. */
+static bool denies_all(uint32_t id)
+{
+	struct bpf_prog_info info = { .type = 0 };
+	union bpf_attr attr = { .prog_id = id };
+	int fd = ask(BPF_PROG_GET_FD_BY_ID, &attr);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	attr = (union bpf_attr){ .info = { .bpf_fd = (uint32_t)fd, .info_len = sizeof(info) } };
+	attr.info.info = (uint64_t)(uintptr_t)&info;
+	ok = ask(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0 && info.type == BPF_PROG_TYPE_CGROUP_DEVICE &&
+	     strcmp(info.name, "immure_devices") == 0;
+	close(fd);
+	return ok;
+}
+
+/* A program of a cgroup above may deny as well, but is not ours to rely on. */
 static void version_2(const struct walls_host *h, const struct walls_vm *vm, struct walls_limit *l)
 {
+	uint32_t id[8] = { 0 };
 	union bpf_attr attr = { .query = { .attach_type = BPF_CGROUP_DEVICE,
-					   .query_flags = BPF_F_QUERY_EFFECTIVE } };
+					   .prog_cnt = array_len(id) } };
 	char path[260];
 	int fd;
 
 	snprintf(path, sizeof(path), ".%s", vm->cgroup);
 	fd = openat(h->cgroup, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	attr.query.target_fd = (uint32_t)fd;
-	if (fd < 0 || syscall(SYS_bpf, BPF_PROG_QUERY, &attr, sizeof(attr)) < 0)
+	attr.query.prog_ids = (uint64_t)(uintptr_t)id;
+	if (fd < 0 || ask(BPF_PROG_QUERY, &attr) < 0)
 		l->err = errno;
 	else if (attr.query.prog_cnt == 0)
 		snprintf(l->text, sizeof(l->text), "not limited");
+	else if (attr.query.prog_cnt == 1 && denies_all(id[0]))
+		snprintf(l->text, sizeof(l->text), WALLS_DENIED);
 	else
-		snprintf(l->text, sizeof(l->text), "decided by %u program%s", attr.query.prog_cnt,
-			 attr.query.prog_cnt == 1 ? "" : "s");
+		snprintf(l->text, sizeof(l->text), "decided by a program that is not immure's");
 	if (fd >= 0)
 		close(fd);
 }

@@ -267,7 +267,7 @@ static void judge_devices(struct walls_vm *vm)
 
 	if (l == NULL || l->err != 0 || !vm->root || strcmp(l->file, "devices") != 0)
 		return;
-	if (strcmp(l->text, WALLS_DENIED) != 0 && strncmp(l->text, "decided", strlen("decided")) != 0)
+	if (strcmp(l->text, WALLS_DENIED) != 0)
 		walls_note(&vm->weaker, NULL, 0, "a process that finds or makes a device node can open it",
 			   "its cgroup says of devices: %.80s", l->text);
 }
