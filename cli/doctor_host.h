@@ -31,9 +31,9 @@ struct advices {
 	struct advice a[ADVICE_MAX];
 };
 
-/* Open directories, /proc and /sys; or others. */
+/* Open directories, /proc, /sys and /etc; or others. */
 struct doctor_host {
-	int proc, sys;
+	int proc, sys, etc;
 };
 
 /* Adds one; beyond ADVICE_MAX the last one is replaced. */
@@ -50,6 +50,7 @@ void advise_memory(const struct doctor_host *h, struct advices *to);
 void advise_sysctl(const struct doctor_host *h, struct advices *to);
 void advise_cgroup(const struct doctor_host *h, struct advices *to);
 void advise_kernel(struct advices *to);
+void advise_admin(const struct doctor_host *h, struct advices *to);
 
 /* All of them, on this machine. */
 void advise_all(struct advices *to);

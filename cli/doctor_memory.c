@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* doctor_memory.c: where guest memory could be shared or written to: KSM and swap. */
+/* doctor_memory.c: where guest memory could be shared, written to or altered: KSM, swap, Rowhammer. */
 #include "cli/doctor_host.h"
 
 #include <errno.h>
@@ -71,8 +71,24 @@ static void swap(const struct doctor_host *h, struct advices *to)
 		advise(to, "swap", ADVICE_OK, why, fix, areas == 0 ? "none" : "encrypted or in memory");
 }
 
+/* A controller that reports errors is one that has the bits to find them. */
+static void ecc(const struct doctor_host *h, struct advices *to)
+{
+	static const char why[] = "who reads one row of a memory chip often enough flips bits in the "
+				  "next, which may be another machine's (Rowhammer)";
+	static const char fix[] = "memory with ECC and a refresh that resists (TRR, DDR5's RFM), and the "
+				  "EDAC driver of its controller; on a virtual machine ask its host";
+	char name[64];
+
+	if (doctor_line(h->sys, "devices/system/edac/mc/mc0/mc_name", name, sizeof(name)) == 0)
+		advise(to, "memory with ECC", ADVICE_OK, why, fix, "%s reports errors", name);
+	else
+		advise(to, "memory with ECC", ADVICE_UNKNOWN, why, fix, "no controller reports errors");
+}
+
 void advise_memory(const struct doctor_host *h, struct advices *to)
 {
 	ksm(h, to);
 	swap(h, to);
+	ecc(h, to);
 }

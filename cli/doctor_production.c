@@ -52,6 +52,7 @@ void advise_all(struct advices *to)
 	struct doctor_host h = {
 		.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 		.sys = open("/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.etc = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 	};
 
 	*to = (struct advices){ .n = 0 };
@@ -60,10 +61,13 @@ void advise_all(struct advices *to)
 	advise_sysctl(&h, to);
 	advise_kernel(to);
 	advise_cgroup(&h, to);
+	advise_admin(&h, to);
 	if (h.proc >= 0)
 		close(h.proc);
 	if (h.sys >= 0)
 		close(h.sys);
+	if (h.etc >= 0)
+		close(h.etc);
 }
 
 void advices_print(const struct advices *all)

@@ -15,6 +15,12 @@ static const struct {
 	  "where one was delegated (version 2); otherwise processor time and tasks have no limit, and "
 	  "memory only that of the guest's size" },
 	{ "cgroup, version 1", "as version 2", "none: version 1 cannot be delegated safely" },
+	{ "device nodes", "none can be opened or made in the machine's cgroup",
+	  "no cgroup refuses them; the empty root without devices, no right to make any, and the filters "
+	  "remain" },
+	{ "directory of the sockets", "the supervisor has it as a mount of its own, with no way out",
+	  "where the kernel refuses that, as an ordinary directory: only filter and Landlock keep the "
+	  "supervisor in it" },
 	{ "network namespace", "made by a thread beside the other work",
 	  "as strong, but made in line, because the user namespace has to own it: starts later" },
 	{ "/dev/kvm", "root's", "the caller must be in the group that owns it" },
@@ -24,9 +30,9 @@ static const struct {
 
 void rootless_print(void)
 {
-	printf("%-20s %s\n", "LAYER", "WITHOUT ROOT");
+	printf("%-25s %s\n", "LAYER", "WITHOUT ROOT");
 	for (size_t i = 0; i < array_len(layers); i++)
-		printf("%-20s %s\n%-20s as root: %s\n", layers[i].layer, layers[i].rootless, "",
+		printf("%-25s %s\n%-25s as root: %s\n", layers[i].layer, layers[i].rootless, "",
 		       layers[i].root);
 }
 

@@ -26,8 +26,6 @@
 #define ROOT_IDS    "/run/immure.ids"
 #define SOCKET      "vsock.sock"
 
-enum { IDS = 1 << 20 };
-
 static int say_errno(const char *what, const char *path)
 {
 	say_error("%s %s: %s", what, path, strerror(errno));
@@ -166,7 +164,7 @@ static int take_id(struct run_dir *d)
 	d->ids = open(ROOT_IDS, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (d->ids < 0)
 		return say_errno("cannot open", ROOT_IDS);
-	for (d->id = 0; d->id < IDS; d->id++) {
+	for (d->id = 0; d->id < RUN_IDS; d->id++) {
 		struct flock byte = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
 				      .l_start = d->id, .l_len = 1 };
 

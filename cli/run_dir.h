@@ -15,6 +15,7 @@
 enum {
 	RUN_NAME = 65,
 	RUN_PATH = 92,		/* leaves room for "/vsock.sock_1027" in a socket's address */
+	RUN_IDS = 1 << 20,	/* machines that root may run at a time */
 };
 
 struct run_dir {

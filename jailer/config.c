@@ -445,7 +445,7 @@ int config_parse(struct config *c, const char *text, size_t len, struct failure 
 	json_t *root;
 
 	*c = (struct config){
-		.cmdline = "", .memory = 256u << 20, .vcpus = 1, .uid_base = 2000000000,
+		.cmdline = "", .memory = 256u << 20, .vcpus = 1, .uid_base = CONFIG_UID_BASE,
 	};
 	if (len > CONFIG_BYTES_MAX)
 		return fail(f, 0, NULL, "config: longer than %d bytes", CONFIG_BYTES_MAX);

@@ -46,6 +46,7 @@
 enum {
 	CONFIG_BYTES_MAX = 64 * 1024,	/* of JSON */
 	CONFIG_UIDS = 16,		/* user ids per VM: one per process, some spare */
+	CONFIG_UID_BASE = 2000000000,	/* the first of all, unless the configuration says otherwise */
 };
 
 struct config_disk {

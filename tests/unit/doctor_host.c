@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LIBS: -ljansson */
 /* The production checks of `immure doctor`, on a /proc and a /sys that the test wrote. */
+#include "cli/doctor_admin.c"
 #include "cli/doctor_cgroup.c"
 #include "cli/doctor_cpu.c"
 #include "cli/doctor_kernel.c"
@@ -52,6 +53,11 @@ static void forget(const char *path)
 static const struct {
 	const char *path, *text;
 } good[] = {
+	{ "etc/passwd", "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/sh\n" },
+	{ "etc/group", "root:x:0:\nkvm:x:104:me\n" },
+	{ "etc/subuid", "me:100000:65536\n" },
+	{ "etc/subgid", "me:100000:65536\nyou:2016777216:65536\n" },
+	{ "sys/devices/system/edac/mc/mc0/mc_name", "F19h\n" },
 	{ "sys/devices/system/cpu/smt/active", "0\n" },
 	{ "sys/devices/system/cpu/smt/control", "off\n" },
 	{ "sys/devices/system/cpu/vulnerabilities/l1tf", "Not affected\n" },
@@ -88,13 +94,16 @@ static void make_host(void)
 	host.proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "%s/sys", base);
 	host.sys = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cr_assert(host.proc >= 0 && host.sys >= 0);
+	snprintf(path, sizeof(path), "%s/etc", base);
+	host.etc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert(host.proc >= 0 && host.sys >= 0 && host.etc >= 0);
 }
 
 static void remove_host(void)
 {
 	close(host.proc);
 	close(host.sys);
+	close(host.etc);
 	if (fork() == 0) {
 		execl("/bin/rm", "rm", "-rf", "--", base, (char *)NULL);
 		_exit(1);
@@ -112,6 +121,7 @@ static void ask(void)
 	advise_memory(&host, &all);
 	advise_sysctl(&host, &all);
 	advise_cgroup(&host, &all);
+	ids(&host, &all);
 }
 
 static const struct advice *find(const char *name)
@@ -172,7 +182,7 @@ Test(production, a_good_host_gets_no_advice)
 	ask();
 	for (unsigned i = 0; i < all.n; i++)
 		cr_assert_eq(all.a[i].result, ADVICE_OK, "%s: %s", all.a[i].name, all.a[i].state);
-	cr_assert_eq(all.n, 3 + 4 + 2 + 9 + 2);
+	cr_assert_eq(all.n, 3 + 4 + 3 + 9 + 2 + 1);
 }
 
 Test(production, processor)
@@ -200,6 +210,32 @@ Test(production, processor)
 	absent("sys/module/kvm/parameters/nx_huge_pages", "kvm nx_huge_pages", ADVICE_UNKNOWN);
 }
 
+Test(production, user_ids_are_nobody_elses)
+{
+	static const char name[] = "user ids of machines";
+	static const struct {
+		const char *file, *text;
+		enum advice_result result;
+	} all_files[] = {
+		{ "etc/passwd", "me:x:1999999999:1::/:/bin/sh\n", ADVICE_OK },
+		{ "etc/passwd", "a:x:1:1::/:/bin/sh\nme:x:2000000000:1::/:/bin/sh\n", ADVICE_GIVEN },
+		{ "etc/passwd", "me:x:2016777215:1::/:/bin/sh", ADVICE_GIVEN },
+		{ "etc/passwd", "me:x:2016777216:1::/:/bin/sh\n", ADVICE_OK },
+		{ "etc/passwd", "+::::::\n# note\n\n", ADVICE_OK },
+		{ "etc/group", "g:x:2000000016:\n", ADVICE_GIVEN },
+		{ "etc/subuid", "me:1999999990:10\n", ADVICE_OK },
+		{ "etc/subuid", "me:1999999990:11\n", ADVICE_GIVEN },
+		{ "etc/subgid", "me:0:4294967295\n", ADVICE_GIVEN },
+		{ "etc/subgid", "me:2016777215:1\n", ADVICE_GIVEN },
+		{ "etc/subgid", "me:2016777216:1\n", ADVICE_OK },
+	};
+
+	delegate();
+	for (size_t i = 0; i < array_len(all_files); i++)
+		says(all_files[i].file, all_files[i].text, name, all_files[i].result);
+	absent("etc/subuid", name, ADVICE_OK);
+}
+
 Test(production, microcode_is_a_hint)
 {
 	delegate();
@@ -213,6 +249,7 @@ Test(production, microcode_is_a_hint)
 Test(production, memory)
 {
 	delegate();
+	absent("sys/devices/system/edac/mc/mc0/mc_name", "memory with ECC", ADVICE_UNKNOWN);
 	says("sys/kernel/mm/ksm/run", "1\n", "same-page merging (KSM)", ADVICE_GIVEN);
 	says("sys/kernel/mm/ksm/run", "2\n", "same-page merging (KSM)", ADVICE_OK);
 	absent("sys/kernel/mm/ksm/run", "same-page merging (KSM)", ADVICE_OK);
@@ -347,6 +384,26 @@ Test(production, json_and_this_machine)
 	list = rootless_json();
 	cr_assert_gt(json_array_size(list), 5);
 	json_decref(list);
+}
+
+Test(doctor, what_rootless_does_without_is_in_SECURITY_md, .timeout = 60)
+{
+	char text[65536], cell[64];
+	FILE *f = fopen("SECURITY.md", "re");
+	size_t n;
+	char *section;
+
+	cr_assert_not_null(f, "run in the top directory");
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = 0;
+	section = strstr(text, "\n## Without root\n");
+	cr_assert_not_null(section);
+	*strstr(section + 2, "\n## ") = 0;
+	for (size_t i = 0; i < array_len(layers); i++) {
+		snprintf(cell, sizeof(cell), "\n| %s |", layers[i].layer);
+		cr_expect_not_null(strstr(section, cell), "%s", layers[i].layer);
+	}
 }
 
 /* The built `immure doctor --json`, with @more: its exit status, and what it printed. */
