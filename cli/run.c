@@ -84,7 +84,7 @@ static int run_in(struct run *r, struct run_options *o, const struct found *f,
 		  const struct run_dir *d)
 {
 	static const int standard[3] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
-	const int locks[VM_LOCKS] = { d->fd, d->ids };
+	const int locks[VM_LOCKS] = { d->lock, d->ids };
 	char own[RUN_PATH + 16];
 	struct run_parts parts = {
 		.name = d->name, .kernel = f->kernel.vmlinux, .initrd = f->kernel.initramfs,

@@ -10,6 +10,7 @@
 #include "cli/say.h"
 #include "core/pages.h"
 #include "jailer/cgroup.h"
+#include "jailer/rundir.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -113,7 +114,7 @@ static int open_parent(const char *path)
 	return fd;
 }
 
-/* Removes the sockets and the counters in @dir. */
+/* Removes the sockets, the counters and the lock in @dir. */
 static void empty(int dir)
 {
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -124,9 +125,21 @@ static void empty(int dir)
 		return;
 	while ((e = readdir(d)))
 		if (strncmp(e->d_name, SOCKET, strlen(SOCKET)) == 0 ||
-		    strcmp(e->d_name, PAGES_NAME) == 0)
+		    strcmp(e->d_name, PAGES_NAME) == 0 || strcmp(e->d_name, RUNDIR_LOCK) == 0)
 			unlinkat(dir, e->d_name, 0);
 	closedir(d);
+}
+
+/* Under the parent's lock: one that is being made has its own by then, and one that is being removed
+ * has nothing any more that could be taken from it. */
+static bool abandoned(int dir)
+{
+	int lock = openat(dir, RUNDIR_LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	bool free = lock < 0 ? errno == ENOENT : flock(lock, LOCK_EX | LOCK_NB) == 0;
+
+	if (lock >= 0)
+		close(lock);
+	return free;
 }
 
 /* Removes directory @name when nobody lives in it: its supervisor may be dead and a process of the
@@ -137,7 +150,7 @@ static void sweep_one(int parent, const char *name)
 
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && cgroup_sweep(name, 0)) {
+	if (abandoned(fd) && cgroup_sweep(name, 0)) {
 		empty(fd);
 		unlinkat(parent, name, AT_REMOVEDIR);
 	}
@@ -196,7 +209,8 @@ static int make_own(struct run_dir *d)
 		return -1;
 	}
 	d->fd = openat(d->parent, d->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (d->fd < 0 || flock(d->fd, LOCK_EX | LOCK_NB) < 0)
+	d->lock = openat(d->fd, RUNDIR_LOCK, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (d->fd < 0 || d->lock < 0 || flock(d->lock, LOCK_EX | LOCK_NB) < 0)
 		return say_errno("cannot lock the run directory", d->path);
 	return 0;
 }
@@ -206,7 +220,7 @@ int run_dir_make(struct run_dir *d, const char *name)
 	char parent[4096];
 	int n, ret = -1;
 
-	*d = (struct run_dir){ .parent = -1, .fd = -1, .ids = -1 };
+	*d = (struct run_dir){ .parent = -1, .fd = -1, .lock = -1, .ids = -1 };
 	parent_path(parent, sizeof(parent));
 	if (name)
 		snprintf(d->name, sizeof(d->name), "%s", name);
@@ -233,11 +247,13 @@ void run_dir_leave(struct run_dir *d)
 {
 	if (d->fd >= 0)
 		close(d->fd);
+	if (d->lock >= 0)
+		close(d->lock);
 	if (d->parent >= 0)
 		close(d->parent);
 	if (d->ids >= 0)
 		close(d->ids);
-	*d = (struct run_dir){ .parent = -1, .fd = -1, .ids = -1 };
+	*d = (struct run_dir){ .parent = -1, .fd = -1, .lock = -1, .ids = -1 };
 }
 
 /* True when the name still leads to the directory that we made. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run_dir.h: one directory a running machine, and a number that is its own.
  *
- *   <parent>/NAME/vsock.sock, vsock.sock_1024, ...
+ *   <parent>/NAME/lock, vsock.sock, vsock.sock_1024, ...
  *
  * parent is /run/immure for root, else $XDG_RUNTIME_DIR/immure, else /tmp/immure-UID.  The
- * directory is locked (flock), and for root a byte of /run/immure.ids, as long as the `immure run`
- * that made it or its machine lives: the supervisor inherits both descriptors.  A directory that
- * is not locked belongs to nobody and is swept by the next run. */
+ * file "lock" is locked (flock), and for root a byte of /run/immure.ids, as long as the `immure run`
+ * that made it or its machine lives: the supervisor inherits both descriptors.  (Not the directory
+ * itself: a descriptor of that would be a way to the rest of the file system.)  A directory whose
+ * file is not locked belongs to nobody and is swept by the next run. */
 #ifndef IMMURE_CLI_RUN_DIR_H
 #define IMMURE_CLI_RUN_DIR_H
 
@@ -22,7 +23,8 @@ struct run_dir {
 	char name[RUN_NAME];
 	char path[RUN_PATH];
 	int parent;		/* descriptors; -1: not there */
-	int fd;			/* of the directory, holds the lock */
+	int fd;			/* of the directory */
+	int lock;		/* holds the lock of the name */
 	int ids;		/* holds the lock of the number */
 	uint32_t id;		/* root: unique among running machines; else 0 */
 };

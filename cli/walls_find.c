@@ -3,11 +3,12 @@
  *
  * A VM is a process that runs immure-jailer, and its children.  What it is called nobody can
  * read from its arguments: its processes lie in the cgroup .../immure/NAME, and without a
- * cgroup the supervisor and the caller of the jailer hold the run directory .../immure/NAME.
+ * cgroup the supervisor holds a lock in the run directory .../immure/NAME, the jailer's caller that.
  * One that has neither is called pid-N, after its supervisor, as every VM may be called. */
 #include "cli/walls.h"
 #include "cli/say.h"
 #include "cli/walls_text.h"
+#include "jailer/rundir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,15 +154,23 @@ static bool name_by_cgroup(struct walls_vm *vm)
 	return false;
 }
 
-/* The supervisor holds the lock of the run directory. */
+/* The supervisor holds the lock in the run directory. */
 static bool name_by_lock(struct walls_vm *vm)
 {
 	const struct walls_process *p = &vm->proc[0];
 
-	for (size_t i = 0; i < p->nfds; i++)
-		if (p->fd[i].number >= SUP_LOCK0 && p->fd[i].number < SUP_NFDS &&
-		    walls_parse_run_dir(p->fd[i].target, vm->name, sizeof(vm->name)))
+	for (size_t i = 0; i < p->nfds; i++) {
+		char dir[WALLS_LINK], *file;
+
+		memcpy(dir, p->fd[i].target, sizeof(dir));
+		file = strrchr(dir, '/');
+		if (p->fd[i].number < SUP_LOCK0 || p->fd[i].number >= SUP_NFDS || file == NULL ||
+		    strcmp(file, "/" RUNDIR_LOCK) != 0)
+			continue;
+		*file = 0;
+		if (walls_parse_run_dir(dir, vm->name, sizeof(vm->name)))
 			return true;
+	}
 	return false;
 }
 

@@ -31,7 +31,7 @@ static const unsigned object_kinds[PLAN_OBJECTS] = {
 	[OBJ_SIGNAL] = KIND_SIGNALFD, [OBJ_TIMER] = KIND_TIMERFD,
 	[OBJ_RUNDIR] = KIND_DIRECTORY, [OBJ_RUNPARENT] = KIND_DIRECTORY,
 	[OBJ_CGROUP] = KIND_DIRECTORY, [OBJ_PID] = KIND_PIDFD,
-	[OBJ_MEMORY_EVENTS] = KIND_FILE, [OBJ_LOCK] = KIND_DIRECTORY | KIND_FILE,
+	[OBJ_MEMORY_EVENTS] = KIND_FILE, [OBJ_LOCK] = KIND_FILE,
 };
 
 static unsigned born_kind(const struct plan_process *pp, unsigned number)

@@ -36,6 +36,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -94,6 +95,20 @@ static int read_config(struct jailer *j, struct failure *f)
 		return fail(f, errno, NULL, "read the configuration");
 	close(j->config_fd);
 	return config_parse(&j->config, text, len, f);
+}
+
+/* A directory, held to the end, would be a way to the rest of the file system. */
+static int check_locks(const struct jailer *j, struct failure *f)
+{
+	for (unsigned i = 0; i < j->nlocks; i++) {
+		struct stat st;
+
+		if (fstat(j->lock_fd[i], &st) < 0)
+			return fail(f, errno, NULL, "--lock-fd %d", j->lock_fd[i]);
+		if (!S_ISREG(st.st_mode))
+			return fail(f, 0, NULL, "--lock-fd %d: not a regular file", j->lock_fd[i]);
+	}
+	return 0;
 }
 
 static void make_plan(struct jailer *j)
@@ -221,7 +236,8 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	if (limit_capabilities(true, &f) == 0 && read_config(&j, &f) == 0 &&
+	if (limit_capabilities(true, &f) == 0 && check_locks(&j, &f) == 0 &&
+	    read_config(&j, &f) == 0 &&
 	    (j.config.nnets > 0 || after(CAPABILITY_TAP, &f) == 0)) {
 		make_plan(&j);
 		if (build(&j, &f) == 0 && supervise_seal(&j.opened, &j.spawn, &f) == 0)

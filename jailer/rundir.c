@@ -274,6 +274,9 @@ void rundir_remove(int dir, int parent, const struct config *c)
 		round = remove_round(dir, name);
 		total += round;
 	}
-	if (parent >= 0 && c->run_dir != NULL)
-		unlinkat(parent, strrchr(c->run_dir, '/') + 1, AT_REMOVEDIR);
+	if (parent < 0 || c->run_dir == NULL)
+		return;
+	if (dir >= 0)
+		unlinkat(dir, RUNDIR_LOCK, 0);
+	unlinkat(parent, strrchr(c->run_dir, '/') + 1, AT_REMOVEDIR);
 }

@@ -11,6 +11,9 @@
 #include "jailer/open.h"
 #include "jailer/plan.h"
 
+/* What the caller locks in a directory of the VM's own (cli/run_dir.h). */
+#define RUNDIR_LOCK "lock"
+
 /* Before there are namespaces: finds the directory it lies in, and that no stranger's link led
  * there. */
 must_check int rundir_find(struct opened *o, const struct plan *p, struct failure *f);
@@ -26,7 +29,7 @@ must_check int rundir_open(struct opened *o, const struct plan *p, struct failur
 must_check int rundir_listen(struct opened *o, const struct config *c, struct failure *f);
 
 /* Removes what a VM leaves: the listening sockets and "<name>_<port>" sockets in @dir, its counters;
- * then, when @parent >= 0, the directory itself.  Descriptors < 0: nothing to do. */
+ * then, when @parent >= 0, the caller's lock and the directory itself.  Descriptors < 0: nothing to do. */
 void rundir_remove(int dir, int parent, const struct config *c);
 
 /* The last component of c->vsock_path. */

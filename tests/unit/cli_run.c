@@ -735,7 +735,7 @@ Test(run, a_full_disk_is_an_error)
 	cr_assert(strstr(text("err"), "standard output: No space left on device"));
 }
 
-/* Whether somebody holds the directory of the last run, and for root its number. */
+/* Whether somebody holds the name of the last run, and for root its number. */
 static bool taken(uint32_t id)
 {
 	struct flock byte = { .l_type = F_WRLCK, .l_start = id, .l_len = 1 };
@@ -743,8 +743,9 @@ static bool taken(uint32_t id)
 	bool both;
 	int fd;
 
-	snprintf(path, sizeof(path), geteuid() == 0 ? "/run/immure/%s" : "%2$s/immure/%1$s", name, dir);
-	fd = open(path, O_RDONLY | O_DIRECTORY);
+	snprintf(path, sizeof(path), geteuid() == 0 ? "/run/immure/%s/lock" : "%2$s/immure/%1$s/lock",
+		 name, dir);
+	fd = open(path, O_RDWR);
 	both = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
 	close(fd);
 	if (geteuid() != 0)
@@ -785,6 +786,8 @@ static void end_machine(void)
 		path[strlen(path) - 1] = port;
 		unlink(path);
 	}
+	memcpy(strrchr(path, '/'), "/lock", sizeof("/lock"));
+	cr_assert_eq(unlink(path), 0);
 	*strrchr(path, '/') = 0;
 	cr_assert_eq(rmdir(path), 0);
 }

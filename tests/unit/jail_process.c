@@ -378,17 +378,26 @@ Test(jail, rootless_every_wall_stands, .timeout = 60)
 /* A lock as `immure run` has them; the rig's only descriptor of it, once the jailer has it. */
 static int lock_file(const struct rig *r)
 {
-	int fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char path[64];
+	int fd;
 
+	rig_file(r, "lock", "", 0, 0);
+	snprintf(path, sizeof(path), "%s/lock", r->dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	cr_assert(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
 	return fd;
 }
 
 static bool locked(const struct rig *r)
 {
-	int fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool busy = flock(fd, LOCK_EX | LOCK_NB) < 0;
+	char path[64];
+	bool busy;
+	int fd;
 
+	snprintf(path, sizeof(path), "%s/lock", r->dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	cr_assert_geq(fd, 0);
+	busy = flock(fd, LOCK_EX | LOCK_NB) < 0;
 	cr_assert_eq(close(fd), 0);
 	return busy;
 }
@@ -411,6 +420,17 @@ Test(jail, locks_are_held_as_long_as_the_vm_exists_whatever_becomes_of_the_calle
 	cr_assert_eq(waitpid(r.jailer, NULL, 0), r.jailer);
 	cr_assert(!locked(&r));
 	rig_nothing_left(&r);
+	rig_remove(&r);
+}
+
+/* A directory would be a way out of the supervisor's jail. */
+Test(jail, only_a_file_is_held_as_a_lock, .timeout = 60)
+{
+	struct rig r = rig_make(0);
+
+	r.lock = open(r.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cannot_start(&r, rig_config(&r, "idle", ""), "--lock-fd 6: not a regular file");
+	close(r.lock);
 	rig_remove(&r);
 }
 

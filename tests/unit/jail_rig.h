@@ -297,7 +297,7 @@ static inline json_t *rig_end(struct rig *r, const char *reason, int status)
 
 static inline void rig_remove(struct rig *r)
 {
-	static const char *const names[] = { "idle", "done", "disk" };
+	static const char *const names[] = { "idle", "done", "disk", "lock" };
 	char path[64];
 
 	if (r->client >= 0)

@@ -54,12 +54,15 @@ static void put(const char *name, const char *file)
 
 Test(run_dir, is_made_locked_and_removed)
 {
+	char path[RUN_PATH + 8];
 	struct run_dir d;
 	int fd;
 
 	cr_assert_eq(run_dir_make(&d, "one"), 0);
 	cr_assert(exists("one"));
-	fd = open(d.path, O_RDONLY | O_DIRECTORY);
+	snprintf(path, sizeof(path), "%s/lock", d.path);
+	fd = open(path, O_RDWR);
+	cr_assert_geq(fd, 0);
 	cr_assert_lt(flock(fd, LOCK_EX | LOCK_NB), 0);
 	close(fd);
 	run_dir_remove(&d);
@@ -128,9 +131,11 @@ Test(run_dir, what_the_dead_left_is_swept_and_the_living_stay)
 
 	cr_assert_eq(run_dir_make(&d, "living"), 0);
 	put("dead", "vsock.sock_1024");
+	put("deader", "lock");
 	put("strange", "letter");
 	cr_assert_eq(run_dir_make(&e, "new"), 0);
 	cr_assert_not(exists("dead"));
+	cr_assert_not(exists("deader"));
 	cr_assert(swept[0] != 0 && strcmp(swept, "living") != 0, "with its cgroup");
 	cr_assert(exists("living"));
 	cr_assert(exists("strange/letter"), "a file that is not ours is not removed");

@@ -391,6 +391,9 @@ Test(walls, other_names)
 	cr_assert_str_eq(vm.name, "pid-100");
 	put_fd("100", SUP_LOCK0, "/run/user/1000/immure/mine");
 	look_again();
+	cr_assert_str_eq(vm.name, "pid-100", "a directory is no lock");
+	put_fd("100", SUP_LOCK0, "/run/user/1000/immure/mine/lock");
+	look_again();
 	cr_assert_str_eq(vm.name, "mine");
 	put_fd("100", SUP_LOCK0, "/run/elsewhere");
 	put_file("100/status", STATUS("immure-jailer", "7", "0", "100", "1"));
