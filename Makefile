@@ -68,7 +68,7 @@ bpfs     = $(patsubst %,$(O)/bpf/%.o,$(1))
 
 PROGRAMS := immure immure-jailer immure-vmm immure-blk immure-net immure-vsock immure-init
 
-immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,capabilities.c bpf.c cgroup.c devices.c config.c mac.c path.c plan.c plan_print.c failure.c)
+immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,capabilities.c bpf.c cgroup.c devices.c config.c config_wall.c wall_text.c mac.c path.c plan.c plan_print.c failure.c)
 immure_POL        := $(POLICIES)
 immure_BPF        := devices
 # libcap-ng is there for its names; what else it holds must not bring in the user database.
@@ -76,7 +76,7 @@ immure_LIBS       := -ljansson -lcap-ng -llz4 -lzstd -llzma -lz -lmd \
                      $(if $(SAN),,-Wl,--defsym=initgroups=0 -Wl,--defsym=getpwuid=0)
 immure-jailer_SRC := $(call srcs,jailer) $(CORE)
 immure-jailer_POL := jail jailer supervisor
-immure-jailer_BPF := devices
+immure-jailer_BPF := devices wall
 immure-jailer_LIBS := -ljansson
 immure-vmm_SRC    := $(call srcs,vmm) $(CORE)
 immure-vmm_POL    := vmm-main vmm-vcpu
@@ -105,7 +105,7 @@ BINS     := $(addprefix $(B)/bin/,$(PROGRAMS))
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out tests/unit/fake_%.c,$(wildcard tests/unit/*.c)))
 FAKES    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/fake_*.c))
 BPF_TESTS := $(patsubst %.bpf.c,$(B)/gen/bpf/%.o,$(notdir $(wildcard tests/unit/bpf/*.bpf.c)))
-BPF_TABLES := $(addprefix $(B)/gen/bpf/,devices.c packets.c)
+BPF_TABLES := $(addprefix $(B)/gen/bpf/,devices.c packets.c wall.c)
 HEADERS  := $(wildcard */*.h */*/*.h)
 
 .PHONY: all death run test unit check-unit escape escape-bins e2e lint bench install uninstall clean help deps-run deps-test
@@ -177,7 +177,7 @@ $(B)/bin/bpfc: policy/bpf/bpfc.c jailer/bpf.h core/base.h Makefile
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(if $(WERROR),-Werror) -O1 -g $< -o $@ -lbpf
 
-BPFFLAGS := -std=gnu17 -target bpf -O2 -g -Wall -Wextra -Werror -I/usr/include/$(shell gcc -print-multiarch)
+BPFFLAGS := -std=gnu17 -target bpf -O2 -g -Wall -Wextra -Werror -I. -I/usr/include/$(shell gcc -print-multiarch)
 define bpf_object
 $(B)/gen/bpf/%.o: $(1)/%.bpf.c Makefile
 	$$(call say,BPFCC,$$<)

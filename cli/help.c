@@ -55,6 +55,7 @@ static const struct help_text texts[] = {
 	  "                         branches that others trained, in any process of the machine (host)\n"
 	  "      --net HOW          none (the default), or tap=NAME[,ip=ADDRESS/PREFIX][,gw=ADDRESS]\n"
 	  "                         [,dns=ADDRESS][,mac=MAC][,mtu=N][,queues=1..4][,offload=off]\n"
+	  "                         [,allow=NETWORK[:PORT]][,rate=N][,wall=off]\n"
 	  "      --vsock PATH       where programs on this host find the guest's sockets\n"
 	  "      --name NAME        name of the machine in messages\n"
 	  "      --json[=FD]        how it ended, one JSON object on standard error or descriptor FD\n"

@@ -9,6 +9,7 @@
 #include "cli/say.h"
 #include "core/vmconfig.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
@@ -152,6 +153,44 @@ static json_t *disks(const struct run_options *o, const struct run_parts *p)
 	return list;
 }
 
+static void add_text(json_t *list, const uint8_t address[static 4], const char *behind)
+{
+	char text[INET_ADDRSTRLEN + 8];
+
+	inet_ntop(AF_INET, address, text, INET_ADDRSTRLEN);
+	strncat(text, behind, 7);
+	json_array_append_new(list, json_string(text));
+}
+
+/* The allow-list, and with it the name servers that the guest was told of. */
+static json_t *allow_list(const struct run_net *n)
+{
+	static const uint8_t none[4];
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < n->nallow; i++)
+		json_array_append_new(list, json_string(n->allow[i]));
+	for (size_t i = 0; i < PROTO_DNS_MAX; i++)
+		if (memcmp(n->guest.dns[i], none, 4) != 0)
+			add_text(list, n->guest.dns[i], ":53");
+	return list;
+}
+
+/* What the packet wall has to know. */
+static void add_wall(json_t *net, const struct run_net *n)
+{
+	json_t *addresses = json_array();
+
+	json_object_set_new(net, "wall", json_string(n->wall));
+	if (n->guest.prefix != 0)
+		add_text(addresses, n->guest.address, "");
+	json_object_set_new(net, "addresses", addresses);
+	if (n->nallow > 0)
+		json_object_set_new(net, "allow", allow_list(n));
+	if (n->frame_rate > 0)
+		json_object_set_new(net, "frame_rate", json_integer(n->frame_rate));
+}
+
 /* Adds the network interface, if there is one.  False: no memory. */
 static bool add_net(json_t *root, const struct run_net *n)
 {
@@ -164,6 +203,7 @@ static bool add_net(json_t *root, const struct run_net *n)
 		json_object_set_new(net, "mac", json_string(n->mac));
 	if (n->mtu)
 		json_object_set_new(net, "mtu", json_integer(n->mtu));
+	add_wall(net, n);
 	return json_object_set_new(root, "net", json_pack("[o]", net)) == 0;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/say.h"
 #include "core/fdplan.h"
 #include "jailer/mac.h"
+#include "jailer/wall_text.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -98,13 +99,46 @@ static bool set_offload(struct run_net *n, char *v)
 	return n->offload || strcmp(v, "off") == 0 || refuse_part("offload", v, "on or off");
 }
 
+static bool set_allow(struct run_net *n, char *v)
+{
+	struct wall_allow line;
+	const char *wrong = wall_allow_parse(v, &line);
+
+	if (n->nallow == WALL_ALLOW_MAX)
+		return refuse_part("allow", v, "64 lines at most");
+	n->allow[n->nallow++] = v;
+	if (!wrong)
+		return true;
+	refuse_part("allow", v, wrong);
+	say_hint("like 10.0.0.0/8:443, 192.0.2.7:5000-5009/udp, or an address alone");
+	return false;
+}
+
+static bool set_rate(struct run_net *n, char *v)
+{
+	uint64_t rate;
+
+	if (!value_count(v, 1, UINT32_MAX - 10, &rate))
+		return refuse_part("rate", v, "wanted frames a second that the guest may send");
+	n->frame_rate = (uint32_t)rate;
+	return true;
+}
+
+static bool set_wall(struct run_net *n, char *v)
+{
+	n->wall = v;
+	return strcmp(v, "on") == 0 || strcmp(v, "off") == 0 || strcmp(v, "auto") == 0 ||
+	       refuse_part("wall", v, "on, off or auto");
+}
+
 static const struct {
 	const char *key;
 	bool (*set)(struct run_net *n, char *value);
 } parts[] = {
 	{ "tap", set_tap },	{ "mac", set_mac },	{ "ip", set_ip },
 	{ "gw", set_gw },	{ "dns", set_dns },	{ "mtu", set_mtu },
-	{ "queues", set_queues },	{ "offload", set_offload },
+	{ "queues", set_queues },	{ "offload", set_offload },	{ "allow", set_allow },
+	{ "rate", set_rate },	{ "wall", set_wall },
 };
 
 static bool set_part(struct run_net *n, char *part)
@@ -118,7 +152,8 @@ static bool set_part(struct run_net *n, char *part)
 			return parts[i].set(n, equals + 1);
 	}
 	say_error("--net: %s: not known", part);
-	say_hint("none, or tap=NAME and then any of mac= ip= gw= dns= mtu= queues= offload=");
+	say_hint("none, or tap=NAME and then any of mac= ip= gw= dns= mtu= queues= offload= "
+		 "allow= rate= wall=");
 	return false;
 }
 
@@ -135,6 +170,8 @@ static bool check_together(const struct run_net *n)
 		say_error("--net: gw= is not in the network of ip=");
 	else if (gateway != 0 && address == gateway)
 		say_error("--net: gw= is the guest's own address");
+	else if (strcmp(n->wall, "off") == 0 && (n->nallow > 0 || n->frame_rate > 0))
+		say_error("--net: wall=off keeps neither allow= nor rate=");
 	else
 		return true;
 	return false;
@@ -144,7 +181,7 @@ bool run_net_parse(struct run_net *n, char *value)
 {
 	char *part;
 
-	*n = (struct run_net){ .queues = 1, .offload = true };
+	*n = (struct run_net){ .queues = 1, .offload = true, .wall = "auto" };
 	if (strcmp(value, "none") == 0)
 		return true;
 	while ((part = strsep(&value, ",")))

@@ -5,6 +5,7 @@
 
 #include "core/base.h"
 #include "guest/proto.h"
+#include "policy/bpf/wall.h"
 
 /* Strings point into the option's value. */
 struct run_net {
@@ -14,6 +15,10 @@ struct run_net {
 	unsigned mtu;			/* 0: the tap's */
 	unsigned queues;
 	bool offload;
+	const char *wall;		/* "auto", "on", "off" */
+	const char *allow[WALL_ALLOW_MAX];
+	unsigned nallow;
+	uint32_t frame_rate;		/* 0: no limit */
 	struct proto_net guest;		/* what immure-init sets up */
 };
 

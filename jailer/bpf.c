@@ -74,6 +74,15 @@ void bpf_close(const struct bpf_image *b, struct bpf_loaded *l)
 	close_all(l->map, b->nmaps);
 }
 
+int bpf_array_put(int map, uint32_t key, const void *value)
+{
+	union bpf_attr attr = { .map_fd = (uint32_t)map };
+
+	attr.key = (uint64_t)(uintptr_t)&key;
+	attr.value = (uint64_t)(uintptr_t)value;
+	return bpf(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
 int bpf_attach(int program, int target, enum bpf_attach_type type)
 {
 	union bpf_attr attr = { .target_fd = (uint32_t)target };

@@ -43,7 +43,7 @@ struct bpf_loaded {
 };
 
 /* Generated, one per policy/bpf/NAME.bpf.c: build/gen/bpf/NAME.c defines bpf_NAME. */
-extern const struct bpf_image bpf_devices;
+extern const struct bpf_image bpf_devices, bpf_wall;
 
 /* Makes the maps of @b, empty, and loads its programs, which needs CAP_SYS_ADMIN (or CAP_BPF and
  * CAP_NET_ADMIN) over the host.  Returns 0 or -errno; then nothing is left open. */
@@ -51,6 +51,10 @@ must_check int bpf_load(const struct bpf_image *b, struct bpf_loaded *l);
 
 /* Closes the descriptors.  What is attached somewhere stays there. */
 void bpf_close(const struct bpf_image *b, struct bpf_loaded *l);
+
+/* Sets element @key of the array @map to @value, as many bytes as the map's values have.  Returns
+ * 0 or -errno. */
+must_check int bpf_array_put(int map, uint32_t key, const void *value);
 
 /* Has the kernel ask @program in @target, a directory of a cgroup for instance, as the only one
  * there and below.  Returns 0 or -errno. */

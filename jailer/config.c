@@ -7,6 +7,7 @@
  * the jailer has used any privilege.  Paths are only looked at as strings here. */
 #include "jailer/config.h"
 #include "core/guestmem.h"
+#include "jailer/config_wall.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -86,6 +87,10 @@ static const struct field net_fields[] = {
 	{ "offload", BOOL, false, AT(config_net, offload) },
 	{ "tx_rate_limiter", LIMITER, false, AT(config_net, limit[LIMITS_OUT]) },
 	{ "rx_rate_limiter", LIMITER, false, AT(config_net, limit[LIMITS_IN]) },
+	{ "wall", WORD, false, AT(config_net, wall_mode), .words = { "auto", "on", "off" } },
+	{ .key = "addresses", .kind = ARRAY },
+	{ .key = "allow", .kind = ARRAY },
+	{ "frame_rate", U32, false, AT(config_net, frame_rate), 0, UINT32_MAX - 10 },
 };
 
 static const struct field vsock_fields[] = {
@@ -375,6 +380,8 @@ static int read_nets(struct config *c, const json_t *nets, struct failure *f)
 		else if (!mac_parse(net->mac_text, net->mac))
 			return bad(&p, "mac", "must be the address of one interface, like "
 				   "52:54:00:12:34:56");
+		if (config_wall_read(net, json_array_get(nets, i), p.prefix, f) != 0)
+			return -1;
 	}
 	c->nnets = (uint32_t)n;
 	return 0;

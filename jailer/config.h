@@ -19,7 +19,10 @@
  *             rate_limiter }], in slot order
  *   net       [{ tap name, mac "52:54:00:12:34:56" (default: from the VM's name),
  *             mtu 68..65535 (default: the tap's), queues 1..4 (default 1),
- *             offload bool (default true), tx_rate_limiter, rx_rate_limiter }], behind the disks
+ *             offload bool (default true), tx_rate_limiter, rx_rate_limiter,
+ *             wall "auto" | "on" | "off", addresses ["10.9.0.2/24", ...] the guest's (default: not
+ *             known, any will do), allow ["10.0.0.0/8:443", ...] (default: everything; see
+ *             wall_text.h), frame_rate a second from the guest }], behind the disks
  *   vsock     { cid 3..2^32-2, path, tx_rate_limiter, rx_rate_limiter }
  *   *rate_limiter  { bandwidth, ops }, each { size, one_time_burst (default 0), refill_time }:
  *             tokens (bytes, operations) and milliseconds, as in Firecracker; a size or time of 0
@@ -42,6 +45,7 @@
 #include "core/vmconfig.h"
 #include "jailer/failure.h"
 #include "jailer/mac.h"
+#include "policy/bpf/wall.h"
 
 enum {
 	CONFIG_BYTES_MAX = 64 * 1024,	/* of JSON */
@@ -57,6 +61,10 @@ struct config_disk {
 	struct limit_values limit;
 };
 
+/* Whether the packet wall stands before a tap.  Auto: where the jailer may load it, and always
+ * when there is an allow-list or a rate to keep. */
+enum config_wall { CONFIG_WALL_AUTO, CONFIG_WALL_ON, CONFIG_WALL_OFF };
+
 struct config_net {
 	const char *tap;
 	const char *mac_text;		/* NULL: derived */
@@ -65,6 +73,9 @@ struct config_net {
 	uint32_t queues;
 	bool offload;
 	struct limit_values limit[LIMITS_DIRECTIONS];
+	uint32_t wall_mode;		/* enum config_wall */
+	uint32_t frame_rate;		/* frames a second from the guest; 0: no limit */
+	struct wall_config wall;
 };
 
 struct config_limits {

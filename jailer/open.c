@@ -6,12 +6,15 @@
  * was opened is then looked at through the descriptor, never through the path again. */
 #include "jailer/open.h"
 #include "core/guestmem.h"
+#include "core/log.h"
 #include "jailer/path.h"
 #include "jailer/tap.h"
+#include "jailer/wall.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -116,6 +119,24 @@ static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct 
 	return lock_disk(disk, fd, f);
 }
 
+/* Puts the packet wall before the tap, while the VM's processes are not there yet. */
+static int wall_it(const struct config_net *net, bool root, struct failure *f)
+{
+	const unsigned ifindex = if_nametoindex(net->tap);
+
+	if (root && net->wall_mode == CONFIG_WALL_OFF)
+		return wall_detach(ifindex, net->tap, f);
+	if (root)
+		return wall_attach(ifindex, net->tap, &net->wall, f);
+	if (net->wall_mode == CONFIG_WALL_OFF)
+		return 0;
+	if (net->wall_mode == CONFIG_WALL_ON)
+		return fail(f, EPERM, "an allow-list or a frame rate takes root",
+			    "packet wall of tap %s", net->tap);
+	log_line("net: no packet wall before tap %s: loading it takes root", net->tap);
+	return 0;
+}
+
 static int open_net(struct opened *o, const struct plan *p, unsigned d, struct failure *f)
 {
 	const struct config_net *net = config_net(p->config, d);
@@ -124,7 +145,7 @@ static int open_net(struct opened *o, const struct plan *p, unsigned d, struct f
 		.mtu = (uint16_t)net->mtu,
 	};
 
-	if (tap_open(&t, &o->tap[d * PLAN_NET_PAIRS], f) != 0)
+	if (tap_open(&t, &o->tap[d * PLAN_NET_PAIRS], f) != 0 || wall_it(net, p->root, f) != 0)
 		return -1;
 	o->net_mtu[d] = t.mtu;
 	o->net_flags[d] = ((t.flags & TAP_OFFLOADS) != 0 ? VM_NET_OFFLOADS : 0u) |

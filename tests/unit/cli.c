@@ -8,6 +8,7 @@
 #include "cli/programs.c"
 #include "cli/run_config.c"
 #include "cli/run_net.c"
+#include "jailer/wall_text.c"
 #include "cli/run_options.c"
 #include "cli/run_outcome.c"
 #include "cli/run_stop.c"
@@ -162,6 +163,10 @@ Test(options, a_network_that_cannot_be_is_refused_by_its_part)
 		{ "tap=t,mtu=67", "mtu=67" }, { "tap=t,mtu=65536", "mtu=65536" },
 		{ "tap=t,queues=0", "queues=0" }, { "tap=t,queues=5", "queues=5" },
 		{ "tap=t,offload=maybe", "offload=maybe" },
+		{ "tap=t,allow=10.0.0.0/8:http", "allow=10.0.0.0/8:http: its port" },
+		{ "tap=t,allow=example.org", "allow=example.org: not an IPv4 address" },
+		{ "tap=t,rate=0", "rate=0" }, { "tap=t,wall=maybe", "wall=maybe" },
+		{ "tap=t,wall=off,allow=10.0.0.0/8", "neither allow= nor rate=" },
 	};
 	char line[128];
 
@@ -298,6 +303,31 @@ Test(config, is_what_the_options_say)
 	free(text);
 	p.disk[0] = "/\xff";
 	cr_assert_null(run_config(&o, &p), "a path that JSON cannot carry");
+}
+
+Test(config, has_the_packet_wall)
+{
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img",
+			       .vsock = "/r/v" };
+	char *text;
+	json_t *j, *net;
+
+	cr_assert_eq(words("--net tap=t0,ip=10.1.2.3/24,dns=9.9.9.9,allow=10.0.0.0/8:443,allow=[::/0],rate=500 "
+			   "root c"), 0);
+	text = run_config(&o, &p);
+	j = json_loads(text, 0, NULL);
+	net = json_array_get(json_object_get(j, "net"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(net, "wall")), "auto");
+	cr_assert_eq(json_integer_value(json_object_get(net, "frame_rate")), 500);
+	cr_assert_not_null(strstr(text, "\"addresses\":[\"10.1.2.3\"]"));
+	cr_assert_not_null(strstr(text, "\"allow\":[\"10.0.0.0/8:443\",\"[::/0]\",\"9.9.9.9:53\"]"), "%s", text);
+	json_decref(j);
+	free(text);
+	cr_assert_eq(words("--net tap=t0,wall=off root c"), 0);
+	text = run_config(&o, &p);
+	cr_assert_not_null(strstr(text, "\"wall\":\"off\""));
+	cr_assert_null(strstr(text, "allow"));
+	free(text);
 }
 
 Test(config, has_the_network_interface)

@@ -2,6 +2,8 @@
 /* LIBS: -ljansson */
 /* A configuration is read whole or refused by the name of the key that is wrong. */
 #include "jailer/config.c"
+#include "jailer/config_wall.c"
+#include "jailer/wall_text.c"
 #include "jailer/mac.c"
 #include "jailer/failure.c"
 
@@ -271,6 +273,28 @@ Test(config, a_network_interface)
 	config_free(&c);
 }
 
+Test(config, a_packet_wall)
+{
+	const struct config_net *net = net_of("{\"tap\":\"t\"}");
+
+	cr_assert(net->wall_mode == CONFIG_WALL_AUTO && net->wall.flags == 0 && net->wall.rate == 0);
+	cr_assert_eq(memcmp(net->wall.mac, net->mac, 6), 0);
+	config_free(&c);
+	net = net_of("{\"tap\":\"t\",\"addresses\":[\"10.0.0.2/24\",\"fd00::2\"],"
+		     "\"allow\":[\"10.0.0.0/8:443\",\"[::/0]\"],\"frame_rate\":5}");
+	cr_assert_eq(net->wall_mode, CONFIG_WALL_ON, "there is something to keep");
+	cr_assert_eq(net->wall.flags, WALL_HAS_IP4 | WALL_HAS_IP6 | WALL_HAS_ALLOW);
+	cr_assert(net->wall.allow[0].version == 4 && net->wall.allow[1].version == 6 &&
+		  net->wall.allow[2].version == 0 && net->wall.rate == 5);
+	config_free(&c);
+	net = net_of("{\"tap\":\"t\",\"allow\":[]}");
+	cr_assert_eq(net->wall.flags, WALL_HAS_ALLOW, "an empty list lets nothing out");
+	config_free(&c);
+	net = net_of("{\"tap\":\"t\",\"wall\":\"off\"}");
+	cr_assert_eq(net->wall_mode, CONFIG_WALL_OFF);
+	config_free(&c);
+}
+
 Test(config, a_network_interface_that_cannot_be)
 {
 #define NET(text) WITH("\"net\":[{" text "}]")
@@ -288,6 +312,14 @@ Test(config, a_network_interface_that_cannot_be)
 	refused(NET("\"tap\":\"t\",\"mac\":\"2:00:00:00:00:00\""), "net[0].mac");
 	refused(NET("\"tap\":\"t\",\"mac\":\"02:00:00:00:00:0g\""), "net[0].mac");
 	refused(NET("\"tap\":\"t\",\"mac\":\"02-00-00-00-00-00\""), "net[0].mac");
+	refused(NET("\"tap\":\"t\",\"wall\":\"maybe\""), "net[0].wall");
+	refused(NET("\"tap\":\"t\",\"addresses\":\"10.0.0.2\""), "net[0].addresses: must be an array");
+	refused(NET("\"tap\":\"t\",\"addresses\":[7]"), "net[0].addresses[0]: : must be a string");
+	refused(NET("\"tap\":\"t\",\"addresses\":[\"10.0.0\"]"), "addresses[0]: 10.0.0: not an IP address");
+	refused(NET("\"tap\":\"t\",\"addresses\":[\"10.0.0.2\",\"10.0.0.3\"]"), "addresses[1]: 10.0.0.3: one of each");
+	refused(NET("\"tap\":\"t\",\"allow\":[\"10.0.0.0/8:443\",\"x\"]"), "net[0].allow[1]: x: not an IPv4 address");
+	refused(NET("\"tap\":\"t\",\"wall\":\"off\",\"allow\":[]"), "keeps neither allow nor frame_rate");
+	refused(NET("\"tap\":\"t\",\"wall\":\"off\",\"frame_rate\":1"), "keeps neither allow nor frame_rate");
 	refused(WITH("\"net\":[{\"tap\":\"t\"},{\"tap\":\"t\"}]"), "net[1].tap: given twice");
 }
 

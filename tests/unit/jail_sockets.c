@@ -3,7 +3,12 @@
 /* The host's side of the VM's sockets: listening, connecting for the guest, removing. */
 #include "core/guestmem.c"
 #include "core/log.c"
+#include "bpf/wall.c"
+#include "jailer/bpf.c"
 #include "jailer/config.c"
+#include "jailer/config_wall.c"
+#include "jailer/wall_text.c"
+#include "jailer/wall.c"
 #include "jailer/mac.c"
 #include "jailer/dial.c"
 #include "jailer/failure.c"

@@ -3,6 +3,8 @@
 /* A plan is what the design says, for every configuration. */
 #include "core/guestmem.c"
 #include "jailer/config.c"
+#include "jailer/config_wall.c"
+#include "jailer/wall_text.c"
 #include "jailer/mac.c"
 #include "jailer/failure.c"
 #include "jailer/plan.c"

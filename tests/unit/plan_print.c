@@ -4,6 +4,8 @@
 #include "core/guestmem.c"
 #include "jailer/capabilities.c"
 #include "jailer/config.c"
+#include "jailer/config_wall.c"
+#include "jailer/wall_text.c"
 #include "jailer/mac.c"
 #include "jailer/failure.c"
 #include "jailer/plan.c"

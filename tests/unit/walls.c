@@ -16,6 +16,8 @@
 #include "jailer/capabilities.c"
 #include "jailer/cgroup.c"
 #include "jailer/config.c"
+#include "jailer/config_wall.c"
+#include "jailer/wall_text.c"
 #include "bpf/devices.c"
 #include "jailer/bpf.c"
 #include "jailer/mac.c"

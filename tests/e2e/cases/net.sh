@@ -50,6 +50,30 @@ pings() {
 	ends $pid
 }
 
+# The packet wall: a guest that takes another address, and one that may only reach one port.
+spoofs() { # OPTION-OF-NET: the guest asks as 10.77.0.9; prints how many answers there were
+	run --net "$NET,$1" "$ROOTFS" -- sh -c \
+		'ip address add 10.77.0.9/24 dev eth0; ping -c 3 -W 5 -I 10.77.0.9 10.77.0.1' > "$WORK/spoof" || true
+	cat "$WORK/spoof" >&2
+	sed -nE 's/.* ([0-9]+) packets received.*/\1/p' "$WORK/spoof"
+}
+no_spoofing() {
+	expect 3 "$(spoofs wall=off)" "answers without the wall"
+	expect 0 "$(spoofs wall=on)" "answers with it"
+}
+allow_list() {
+	local out
+	socat TCP4-LISTEN:8088,bind=10.77.0.1,reuseaddr,fork SYSTEM:'echo in' &
+	local server=$!
+	socat TCP4-LISTEN:8089,bind=10.77.0.1,reuseaddr,fork SYSTEM:'echo in' &
+	local other=$!
+	out=$(run --net "$NET,allow=10.77.0.1:8088/tcp" "$ROOTFS" -- sh -c \
+		'nc -w 5 10.77.0.1 8088 < /dev/null; nc -w 5 10.77.0.1 8089 < /dev/null || echo out
+		ping -c 1 -W 5 10.77.0.1 > /dev/null || echo no ping') || true
+	kill $server $other
+	expect "in out no ping" "$(tr '\n' ' ' <<< "$out" | sed 's/ $//')" "what the guest reached"
+}
+
 # iperf OPTION...: the guest is the client; prints what it printed.
 iperf() {
 	iperf3 -s -1 -B 10.77.0.1 > "$WORK/iperf.log" 2>&1 &
@@ -160,6 +184,8 @@ gone() {
 claim "without --net a guest has no interface but lo" no_network
 claim "address, route, name server, MTU and MAC are what the host says" configured
 claim "ping both ways, and a flood of them" pings
+claim "the packet wall lets no guest speak as another" no_spoofing
+claim "an allow-list lets nothing else out" allow_list
 claim "iperf3, TCP, guest to host" tcp
 claim "iperf3, TCP, host to guest" tcp -R
 claim "iperf3, UDP, guest to host" udp
