@@ -1,274 +1,317 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LIBS: -ljansson */
 /* What a jailed process can waste when everything but the jailer's walls has fallen: it gets no
- * more than the VM was given, and another VM goes on.  fake_hostile.c does the wasting. */
-#include "tests/unit/jail_fakes.h"
-
+ * more than the VM was given, and another VM answers all the while.  fake_hostile.c does the
+ * wasting, in each process in turn or in all at once. */
 #include "core/guestmem.c"
+#include "tests/unit/jail_hostile.h"
 
-#include <linux/loop.h>
-#include <sys/ioctl.h>
+#include "core/backlog.h"
+#include "jailer/relay.h"
+
+#include <criterion/parameterized.h>
 
 enum {
-	RAM = 32 << 20,			/* of rig_config() */
 	OVERHEAD_MAX = 8 << 20,		/* beyond the guest's memory */
 	CPU_PERCENT = 50,
 	MEASURE_MS = 3000,
-	IO_RATE = 1 << 20,		/* bytes a second */
+	FLOOD_MIB = 10 << 10,
+	TASKS_MAX = 16,
 };
 
-static struct rig r;
+TestSuite(bounded, .init = make, .fini = undo, .timeout = 600);
 
-static void make(void)
+static const char *const processes[] = { "vmm", "blk", "vsock" };
+
+/* As the plan calls it. */
+static const char *name_of(const char *process)
 {
-	r = rig_make(0);
-	rig_fakes(&r, "fake_hostile");
+	return strcmp(process, "blk") == 0 ? "blk0" : process;
 }
 
-static void undo(void)
+static bool is_vsock(const char *process)
 {
-	char path[64];
-
-	rig_remove_fakes(&r);
-	/* The one directory these VMs do not use, and so do not remove. */
-	snprintf(path, sizeof(path), "%s/parent/run", r.dir);
-	rmdir(path);
-	rig_nothing_left(&r);
-	rig_remove(&r);
+	return strcmp(process, "vsock") == 0;
 }
 
-TestSuite(bounded, .init = make, .fini = undo, .timeout = 120);
+/* ---- processors ---- */
 
-/* Starts the VM, with a disk and nothing else; @more is added to its configuration. */
-static void start(const char *what, const char *disk, const char *more)
+/* From @from, when the VM had had @used seconds of CPU, until now: its share, and so much more. */
+static void within_quota(double from, double used)
 {
-	char text[1024];
+	double seconds;
 
-	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":5,\"kernel\":\"%s/idle\",\"entry\":\"flat\","
-		 "\"memory\":%d,\"disks\":[{\"path\":\"%s\",\"readonly\":false}],\"cmdline\":\"%s\"%s}",
-		 r.name, r.dir, RAM, disk, what, more);
-	rig_start(&r, text);
-}
-
-static const char *disk(void)
-{
-	static char path[64];
-
-	snprintf(path, sizeof(path), "%s/disk", r.dir);
-	return path;
-}
-
-static void stop(void)
-{
-	cr_assert_eq(kill(r.jailer, SIGTERM), 0);
-	json_decref(rig_end(&r, "stopped", 0));
-}
-
-/* Another VM starts, runs its guest and ends, while this one does its worst. */
-static void neighbour_answers(void)
-{
-	struct rig other = rig_make(0);
-	char text[512];
-
-	snprintf(text, sizeof(text), "{\"name\":\"%s-n\",\"id\":6,\"kernel\":\"%s/done\","
-		 "\"entry\":\"flat\",\"memory\":%d}", r.name, other.dir, RAM);
-	for (int i = 0; i < 5; i++) {
-		rig_start(&other, text);
-		json_decref(rig_end(&other, "guest-poweroff", 0));
-	}
-	rig_remove(&other);
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
-
-static void sleep_ms(long ms)
-{
-	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	nanosleep(&ts, NULL);
-}
-
-/* Seconds of CPU that the VM's processes have had. */
-static double cpu_seconds(void)
-{
-	unsigned long long ns, sum = 0;
-	char path[64];
-
-	for (unsigned i = 0; i < r.nprocs; i++) {
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)r.pid[i]);
-		f = fopen(path, "re");
-		if (f != NULL && fscanf(f, "%llu", &ns) == 1)
-			sum += ns;
-		if (f != NULL)
-			fclose(f);
-	}
-	return 1e-9 * (double)sum;
+	used = usage_cpu(&r) - used;
+	seconds = usage_now() - from;
+	cr_log_info("%.2f s of CPU in %.2f s", used, seconds);
+	cr_assert_leq(used, (CPU_PERCENT + 5) / 100.0 * seconds);
 }
 
 Test(bounded, processes_that_spin_get_their_quota_and_no_more)
 {
-	double from, to, used;
+	double from, used;
 
-	start("spin", disk(), ",\"limits\":{\"cpu_percent\":50}");
+	start("spin all", disk(), true, "\"cpu_percent\":50");
 	rig_running(&r);
+	cr_assert_eq(r.nprocs, array_len(processes));
 	sleep_ms(300);
-	used = cpu_seconds();
-	from = now();
-	neighbour_answers();
+	from = usage_now();
+	used = usage_cpu(&r);
+	neighbour_answers(&n, QUESTIONS);
 	sleep_ms(MEASURE_MS);
-	used = cpu_seconds() - used;
-	to = now();
-	cr_log_info("%.2f s of CPU in %.2f s", used, to - from);
-	cr_assert_leq(used, (CPU_PERCENT + 5) / 100.0 * (to - from));
-	cr_assert_geq(used, 0.05 * (to - from), "nothing was wasted: %f", used);
+	for (unsigned i = 0; i < r.nprocs; i++)
+		cr_assert_gt(usage_cpu_of(r.pid[i]), 0.01, "%s wastes nothing", processes[i]);
+	within_quota(from, used);
 	stop();
 }
 
-/* The limit of the VM's memory as the kernel has it; -1 where there is no memory cgroup. */
-static long long memory_limit(void)
+/* ---- memory ---- */
+
+static double mib(long long bytes)
 {
-	static const char *const files[] = {
-		"/sys/fs/cgroup/memory/immure/%s/memory.limit_in_bytes",
-		"/sys/fs/cgroup/immure/%s/memory.max",
-	};
-	long long limit = -1;
-	char path[128];
+	return (double)bytes / (1 << 20);
+}
 
-	for (size_t i = 0; i < array_len(files); i++) {
-		FILE *f;
+/* What the VM may take of the host: vsock's streams that nobody reads come on top. */
+static long long memory_bound(bool vsock)
+{
+	return (long long)guestmem_file_size(RAM) + OVERHEAD_MAX + (vsock ? BACKLOG_BYTES : 0);
+}
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-		snprintf(path, sizeof(path), files[i], r.name);
-#pragma GCC diagnostic pop
-		f = fopen(path, "re");
-		if (f != NULL && fscanf(f, "%lld", &limit) != 1)
-			limit = -1;
-		if (f != NULL)
-			fclose(f);
+/* Watches until the VM is over.  Returns the most memory that was seen. */
+static long long most_memory(void)
+{
+	long long now, most = 0;
+
+	while ((now = usage_memory(&r)) >= 0) {
+		most = now > most ? now : most;
+		sleep_ms(1);
 	}
-	return limit;
+	return most;
 }
 
-Test(bounded, memory_ends_with_the_guests_and_eight_mebibytes)
+static void take_all(const char *process)
 {
-	long long limit;
-	json_t *end;
-
-	start("spin", disk(), "");
-	rig_running(&r);
-	limit = memory_limit();
-	cr_assert_geq(limit, RAM, "no limit");
-	cr_assert_leq(limit, (long long)guestmem_file_size(RAM) + OVERHEAD_MAX);
-	stop();
-	start("touch", disk(), "");
-	end = rig_end(&r, "memory-limit", 1);
-	cr_assert_str_eq(rig_word(end, "process"), "blk0");
-	json_decref(end);
-	neighbour_answers();
-}
-
-Test(bounded, a_process_cannot_multiply)
-{
+	bool vsock = is_vsock(process);
+	long long limit, most;
+	char order[32];
 	json_t *e;
 
-	start("fork", disk(), "");
+	snprintf(order, sizeof(order), "touch %s", process);
+	start(order, disk(), vsock, "");
+	json_decref(rig_expect(&r, "running"));
+	limit = usage_memory_limit(&r);
+	cr_assert_geq(limit, RAM, "no limit");
+	neighbour_answers(&n, QUESTIONS);
+	most = most_memory();
+	e = rig_end(&r, "memory-limit", 1);
+	cr_assert_str_eq(rig_word(e, "process"), name_of(process));
+	json_decref(e);
+	cr_log_info("%s took %.2f MiB of %.2f, the guest's are %d", process, mib(most), mib(limit),
+		    RAM >> 20);
+	cr_assert_geq(most, RAM);
+	cr_assert_leq(most, memory_bound(vsock));
+}
+
+ParameterizedTestParameters(bounded, memory_ends_with_the_guests_and_eight_mebibytes)
+{
+	static size_t index[] = { 0, 1, 2 };
+
+	_Static_assert(array_len(index) == array_len(processes), "each");
+	return cr_make_param_array(size_t, index, array_len(index));
+}
+
+ParameterizedTest(size_t *i, bounded, memory_ends_with_the_guests_and_eight_mebibytes)
+{
+	take_all(processes[*i]);
+	neighbour_answers(&n, QUESTIONS);
+}
+
+/* ---- tasks ---- */
+
+static void multiply(const char *process)
+{
+	char order[32];
+	json_t *e;
+
+	snprintf(order, sizeof(order), "fork %s", process);
+	start(order, disk(), true, "");
 	e = rig_end(&r, "violation", 1);
-	cr_assert_str_eq(rig_word(e, "process"), "blk0");
+	cr_assert_str_eq(rig_word(e, "process"), name_of(process));
 	cr_assert_str_eq(rig_word(e, "syscall"), "clone");
 	json_decref(e);
-	/* Threads the VMM may have, as many as the VM has processors, and one for KVM. */
-	start("threads", disk(), "");
+	neighbour_answers(&n, QUESTIONS);
+}
+
+Test(bounded, no_process_can_multiply)
+{
+	for (size_t i = 0; i < array_len(processes); i++)
+		multiply(processes[i]);
+}
+
+/* Threads the VMM may have, as many as the VM has processors and one for KVM, and the others none:
+ * so many get started. */
+static void threads_are(const char *process, const char *few, const char *many)
+{
+	char order[32];
+	json_t *e;
+
+	snprintf(order, sizeof(order), "threads %s", process);
+	start(order, disk(), true, "");
 	e = rig_expect(&r, "log");
-	cr_assert_str_eq(rig_word(e, "process"), "vmm");
-	cr_assert(strcmp(rig_word(e, "text"), "threads: 01") == 0 ||
-		  strcmp(rig_word(e, "text"), "threads: 02") == 0, "%s", rig_word(e, "text"));
+	cr_assert_str_eq(rig_word(e, "process"), name_of(process));
+	cr_assert(strcmp(rig_word(e, "text"), few) == 0 || strcmp(rig_word(e, "text"), many) == 0,
+		  "%s", rig_word(e, "text"));
 	json_decref(e);
 	stop();
 }
 
-Test(bounded, a_storm_of_flushes_leaves_the_neighbour_alone)
+Test(bounded, threads_are_numbered)
 {
-	start("storm", disk(), "");
-	rig_running(&r);
-	neighbour_answers();
-	stop();
+	threads_are("vmm", "threads: 01", "threads: 02");
+	threads_are("blk", "threads: 00", "threads: 00");
+	threads_are("vsock", "threads: 00", "threads: 00");
 }
 
-/* Bytes that the VM's cgroup (v2) has read from all devices together. */
-static unsigned long long bytes_read(void)
+/* What no filter and no rlimit keeps from it meets the cgroup: how many children a process can
+ * have in there.  They have ended when this returns. */
+static unsigned fill_cgroup(void)
 {
-	unsigned long long n, sum = 0;
-	char path[128], line[512];
-	const char *at;
-	FILE *f;
+	FILE *f = usage_open(&r, "pids", "cgroup.procs", "cgroup.procs");
+	pid_t child[TASKS_MAX], pid;
+	unsigned born = 0;
+	char path[64];
+	int fd;
 
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/immure/%s/io.stat", r.name);
-	f = fopen(path, "re");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		at = strstr(line, "rbytes=");
-		if (at != NULL && sscanf(at, "rbytes=%llu", &n) == 1)
-			sum += n;
+	cr_assert_not_null(f);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fileno(f));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	cr_assert(fd >= 0 && write(fd, "0", 1) == 1);
+	while (born < TASKS_MAX && (pid = fork()) >= 0) {
+		if (pid == 0) {
+			pause();
+			_exit(0);
+		}
+		child[born++] = pid;
 	}
-	if (f != NULL)
-		fclose(f);
-	return sum;
+	for (unsigned i = 0; i < born; i++) {
+		kill(child[i], SIGKILL);
+		waitpid(child[i], NULL, 0);
+	}
+	return born;
 }
 
-/* A block device on top of a file; -1 where the host has none to give. */
-static int make_block_device(char *path, size_t size)
+Test(bounded, the_cgroup_holds_as_many_tasks_as_were_planned)
 {
-	char file[64];
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), n, loop, fd;
+	long long limit;
+	int status;
+	pid_t pid;
 
-	n = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
-	if (n < 0)
-		return -1;
-	close(control);
-	snprintf(file, sizeof(file), "%s/backing", r.dir);
-	snprintf(path, size, "/dev/loop%d", n);
-	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	loop = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || loop < 0 || ftruncate(fd, 64 << 20) < 0 || ioctl(loop, LOOP_SET_FD, fd) < 0)
-		return -1;
-	close(fd);
-	unlink(file);
-	return loop;
-}
-
-Test(bounded, reading_a_block_device_keeps_to_its_rate)
-{
-	char path[32], more[64];
-	double from, seconds;
-	unsigned long long got;
-	int loop;
-
-	if (access("/sys/fs/cgroup/io.stat", F_OK) != 0 &&
-	    access("/sys/fs/cgroup/cgroup.controllers", F_OK) != 0)
-		cr_skip("needs cgroup v2");
-	loop = make_block_device(path, sizeof(path));
-	if (loop < 0)
-		cr_skip("needs a loop device");
-	snprintf(more, sizeof(more), ",\"limits\":{\"io_bytes_per_sec\":%d}", IO_RATE);
-	start("drink", path, more);
-	from = now();
+	start("nothing all", disk(), true, "");
 	rig_running(&r);
-	sleep_ms(2 * MEASURE_MS);
-	got = bytes_read();
-	seconds = now() - from;
+	limit = usage_number(usage_open(&r, "pids", "pids.max", "pids.max"));
+	cr_assert(limit > 0 && limit < TASKS_MAX, "%lld", limit);
+	pid = fork();
+	if (pid == 0)
+		_exit((int)fill_cgroup());
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_log_info("%d children beside %u processes, %lld are allowed", WEXITSTATUS(status),
+		    r.nprocs, limit);
+	/* It, and the VM's processes, and the VMM's thread if there is one. */
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) <= limit - (long long)r.nprocs - 1);
 	stop();
-	ioctl(loop, LOOP_CLR_FD, 0);
-	close(loop);
-	cr_log_info("%llu bytes in %.2f s", got, seconds);
-	cr_assert_gt(got, 0);
-	/* The kernel hands out a slice of time before it begins to hold back. */
-	cr_assert_leq((double)got, IO_RATE * (1.05 * seconds + 1));
+}
+
+/* ---- the log ---- */
+
+/* What has come of one process's flood. */
+struct heard {
+	unsigned long line;	/* number of the last */
+	unsigned long dropped;	/* since, according to the supervisor */
+	unsigned long lines, notes, lost;
+	unsigned long mib;	/* offered before it */
+};
+
+static struct heard *heard_of(struct heard heard[], const json_t *e)
+{
+	for (size_t i = 0; i < array_len(processes); i++)
+		if (strcmp(rig_word(e, "process"), name_of(processes[i])) == 0)
+			return &heard[i];
+	cr_assert_fail("'%s'", rig_word(e, "process"));
+	return NULL;
+}
+
+/* One message.  Every line that the pipe took has come, or is in a count of those dropped. */
+static void hear(struct heard *h, const char *text)
+{
+	unsigned long line, n_dropped;
+
+	if (sscanf(text, "%lu taken, %lu MiB offered", &line, &h->mib) == 2) {
+		cr_assert_eq(line, h->line + h->dropped + 1, "line %lu after %lu, %lu dropped",
+			     line, h->line, h->dropped);
+		h->line = line;
+		h->dropped = 0;
+		h->lines++;
+	} else {
+		cr_assert_eq(sscanf(text, "%lu lines dropped", &n_dropped), 1, "%s", text);
+		h->dropped += n_dropped;
+		h->lost += n_dropped;
+		h->notes++;
+	}
+}
+
+/* Takes the messages that are there. */
+static void listen_to(struct heard heard[])
+{
+	struct pollfd at = { .fd = r.client, .events = POLLIN };
+
+	while (poll(&at, 1, 0) == 1) {
+		json_t *e = rig_event(&r);
+
+		cr_assert_not_null(e, "the VM ended");
+		if (strcmp(rig_word(e, "event"), "log") == 0)
+			hear(heard_of(heard, e), rig_word(e, "text"));
+		else
+			cr_assert_str_eq(rig_word(e, "event"), "running");
+		json_decref(e);
+	}
+}
+
+/* Each process has offered its flood, and heard of a line that was dropped. */
+static bool all_flooded(const struct heard heard[])
+{
+	unsigned done = 0;
+
+	for (size_t i = 0; i < array_len(processes); i++)
+		done += heard[i].mib >= FLOOD_MIB && heard[i].notes > 0;
+	return done == array_len(processes);
+}
+
+Test(bounded, a_flood_of_ten_gibibytes_becomes_a_trickle_and_a_count)
+{
+	struct heard heard[array_len(processes)] = { 0 };
+	double from = usage_now(), measured, used;
+
+	start("flood all", disk(), true, "\"cpu_percent\":50");
+	do
+		rig_find(&r);
+	while (r.nprocs < array_len(processes));
+	measured = usage_now();
+	used = usage_cpu(&r);
+	/* A caller that listens too seldom for all the lines that it could get. */
+	while (!all_flooded(heard)) {
+		neighbour_answers(&n, QUESTIONS);
+		sleep_ms(MEASURE_MS);
+		listen_to(heard);
+	}
+	within_quota(measured, used);
+	cr_assert_leq(usage_memory(&r), RAM + OVERHEAD_MAX);
+	for (size_t i = 0; i < array_len(processes); i++) {
+		cr_log_info("%s offered %lu MiB: %lu lines came, %lu were counted", processes[i],
+			    heard[i].mib, heard[i].lines, heard[i].lost);
+		/* Beside the window that is open, each may go on by the piece read last. */
+		cr_assert_leq((double)(heard[i].lines + heard[i].lost),
+			      (usage_now() - from + 1) * (RELAY_LINES + 16));
+	}
+	stop();
 }

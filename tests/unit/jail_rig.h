@@ -227,14 +227,12 @@ static inline int rig_by_number(const void *a, const void *b)
 	return *(const pid_t *)a - *(const pid_t *)b;
 }
 
-/* Waits until the guest runs, and finds the processes. */
-static inline void rig_running(struct rig *r)
+/* Finds the processes that there are by now. */
+static inline void rig_find(struct rig *r)
 {
-	DIR *d;
+	DIR *d = opendir("/proc");
 	struct dirent *e;
 
-	json_decref(rig_expect(r, "running"));
-	d = opendir("/proc");
 	r->nprocs = 0;
 	while ((e = readdir(d)) != NULL && r->nprocs < RIG_PROCESSES) {
 		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
@@ -244,6 +242,13 @@ static inline void rig_running(struct rig *r)
 	}
 	closedir(d);
 	qsort(r->pid, r->nprocs, sizeof(r->pid[0]), rig_by_number);
+}
+
+/* Waits until the guest runs, and finds the processes. */
+static inline void rig_running(struct rig *r)
+{
+	json_decref(rig_expect(r, "running"));
+	rig_find(r);
 }
 
 static inline bool rig_cgroup_left(const struct rig *r)

@@ -1,12 +1,47 @@
 # shellcheck shell=bash
 # What a hostile process can waste, on a host with cgroup v2: tests/unit/jail_bounded.c.
 
-bounded() {
-	status_of "$BUILD/unit/jail_bounded" --jobs 1 --verbose=1 > "$WORK/bounded.log" 2>&1
-	cat "$WORK/bounded.log"
-	expect 0 "$STATUS" "exit status"
-	grep -E 'of CPU in|bytes in' "$WORK/bounded.log" >&3
-	! grep -E 'SKIP' "$WORK/bounded.log"
+wasteful() {
+	local test
+	for test in jail_bounded jail_bounded_io; do
+		status_of "$BUILD/unit/$test" --jobs 1 --verbose=1
+		expect 0 "$STATUS" "exit status of $test"
+	done
 }
 
-claim "CPU, memory, tasks and disk bandwidth are bounded, and a neighbour goes on" bounded 3>&1
+# ask QUESTION: the guest at descriptors 7 and 8 answers.
+ask() {
+	local answer
+	echo "$1" >&7
+	read -r -t 300 -u 8 answer
+	expect "re $1" "$answer" "answer"
+}
+
+bounded() {
+	local vm pid n=0
+	mkfifo "$WORK/questions" "$WORK/answers"
+	# shellcheck disable=SC2016 # expanded by the guest
+	start "$ROOTFS" -- sh -c 'while read -r q; do echo "re $q"; done' \
+		< "$WORK/questions" > "$WORK/answers" &
+	vm=$!
+	exec 7> "$WORK/questions" 8< "$WORK/answers"
+	ask "are you there"
+	wasteful > "$WORK/bounded.log" 2>&1 7>&- 8<&- &
+	pid=$!
+	while kill -0 $pid 2> /dev/null; do
+		n=$((n + 1))
+		ask $n
+		sleep 0.2
+	done
+	status_of wait $pid
+	cat "$WORK/bounded.log"
+	exec 7>&- 8<&-
+	expect 0 "$STATUS" "hostile processes"
+	wait $vm
+	grep -E 'of CPU in|bytes in|took|children|offered' "$WORK/bounded.log" >&3
+	! grep -E 'SKIP' "$WORK/bounded.log"
+	echo "$n answers" >&3
+	[ $n -ge 20 ]
+}
+
+CASE_LIMIT=1800 claim "CPU, memory, tasks, disk bandwidth and log are bounded, and a guest beside it answers all the while" bounded 3>&1
