@@ -87,6 +87,7 @@ immure-net_SRC    := $(wildcard devices/net/*.c) $(CORE)
 immure-net_POL    := net
 immure-vsock_SRC  := $(wildcard devices/vsock/*.c) $(CORE)
 immure-vsock_POL  := vsock
+immure-vsock_SMALL := core/guestmem.c core/virtqueue.c
 immure-init_SRC   := $(wildcard guest/*.c) core/musl.c
 
 # What runs for every VM starts in a third of the time with musl: core/musl.h.  The sanitizers
@@ -122,7 +123,8 @@ $(B)/bin/$(1): $$(call objs,$$($(1)_SRC)) $$(call pols,$$($(1)_POL)) $$(call bpf
 	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -Wl,-Map=$(O)/$(1).map -o $$@ $$^ $$($(1)_LIBS)
 endef
 define musl_program
-$(B)/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$$($(1)_POL)) $$(call bpfs,$$($(1)_BPF))
+$(B)/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$(filter-out $$($(1)_SMALL),$$($(1)_SRC))) \
+		$$(patsubst %.c,$(O)/small/%.o,$$($(1)_SMALL)) $$(call pols,$$($(1)_POL)) $$(call bpfs,$$($(1)_BPF))
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(FLAGS) $$(LDFLAGS_ALL) -Wl,-Map=$(O)/$(1).map -o $$@ $(MUSL_LD) $$^ $$(filter -l%,$$($(1)_LIBS)) $(MUSL_END)
@@ -142,8 +144,14 @@ $(O)/musl/%.o: %.c Makefile | $(B)/gen/syscall_names.h $(B)/gen/include
 
 # What runs once, or only when something is wrong, in as few pages as it fits.
 COLD := $(addprefix core/,bucket fdplan flow limits link log musl pages report seal vmconfig) \
-        $(addprefix devices/vsock/,buffer conn host main message open vsock)
-$(patsubst %,$(O)/musl/%.o,$(COLD)): FLAGS += -Os
+        $(addprefix devices/vsock/,buffer conn host main message open rx tx vsock)
+$(patsubst %,$(O)/musl/%.o,$(COLD)): FLAGS += -Oz
+
+# The same for one program, where another one is about speed.
+$(O)/small/%.o: %.c Makefile | $(B)/gen/syscall_names.h $(B)/gen/include
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) -Oz $(MUSL_INC) -c $< -o $@
 
 # The kernel's headers and jansson's by themselves: next to them in /usr/include lie glibc's.
 $(B)/gen/include:

@@ -34,6 +34,7 @@ struct conn *vsock_request(struct vsock *v, uint32_t guest_port, uint32_t host_p
 	if (c == NULL)
 		return NULL;
 	conn_bind(&v->table, c, guest_port, host_port);
+	v->cut_off = false;
 	conn_list_add(&v->table, LIST_DIAL, c);
 	vsock_be_patient(v, c);
 	return c;
@@ -71,6 +72,7 @@ void vsock_client_line(struct vsock *v, struct conn *c)
 	}
 	conn_list_remove(&v->table, LIST_LINE, c);
 	conn_bind(&v->table, c, port, conn_pick_port(&v->table, port));
+	v->cut_off = false;
 	c->state = CONN_ASKING;
 	c->owed = OWE_REQUEST;
 	vsock_be_patient(v, c);

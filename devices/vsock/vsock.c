@@ -63,7 +63,7 @@ enum vq_err vsock_activate(struct vsock *v, const struct link_activate *a, uint3
 		enum vq_err err;
 
 		*queue = i;
-		/* We never have an event to report: a driver may do without that queue. */
+		/* There is little to report: a driver may do without that queue. */
 		if (i == VSOCK_EVENT && !config.ready)
 			continue;
 		err = vq_setup(&v->queue[i], v->mem, &config, a->features & VSOCK_FEATURES);
@@ -77,9 +77,11 @@ enum vq_err vsock_activate(struct vsock *v, const struct link_activate *a, uint3
 
 void vsock_reset(struct vsock *v)
 {
-	for (uint32_t i = 0; i < v->table.fresh; i++)
+	for (uint32_t i = 0; i < v->table.fresh; i++) {
+		v->cut_off |= v->table.conn[i].state == CONN_OPEN;
 		if (v->table.conn[i].state != CONN_FREE)
 			vsock_forget(v, &v->table.conn[i]);
+	}
 	for (int i = 0; i < VSOCK_QUEUES; i++)
 		vq_reset(&v->queue[i]);
 	v->strays = 0;
@@ -345,6 +347,26 @@ int vsock_timeout(struct vsock *v)
 	return left <= VSOCK_LINE_PATIENCE ? (int)left : -1;
 }
 
+/* §5.10.6.7: the connections there were before a reset are gone.  Before anything else, so that
+ * nobody takes it for news of a new one; with the first new one it is old.  False: the driver
+ * broke the queue. */
+static bool tell_cut_off(struct vsock *v)
+{
+	struct vsock_event_msg m = { .id = to_le32(VSOCK_EVENT_TRANSPORT_RESET) };
+	struct virtqueue *vq = &v->queue[VSOCK_EVENT];
+	int n;
+
+	if (!v->cut_off || !vq->ready)
+		return true;
+	n = vq_pop(vq, &v->chain);
+	if (n == 0 && vq_enable_kick(vq))
+		n = vq_pop(vq, &v->chain);
+	if (n <= 0)
+		return n == 0;
+	v->cut_off = !vq_chain_write(&v->chain, 0, &m, sizeof(m));
+	return vq_push(vq, &v->chain, v->cut_off ? 0 : sizeof(m));
+}
+
 enum vsock_work vsock_run(struct vsock *v)
 {
 	enum batch tx = BATCH_EMPTY, rx = BATCH_EMPTY;
@@ -353,7 +375,7 @@ enum vsock_work vsock_run(struct vsock *v)
 	flow_turn(&v->flow);
 	expire(v);
 	if (v->active)
-		tx = vsock_tx(v);
+		tx = tell_cut_off(v) ? vsock_tx(v) : BATCH_BROKEN;
 	more = vsock_take_answers(v);
 	vsock_ask_for_dials(v);
 	if (v->active) {
@@ -362,8 +384,8 @@ enum vsock_work vsock_run(struct vsock *v)
 		more |= vsock_accept_clients(v);
 		if (tx == BATCH_BROKEN || rx == BATCH_BROKEN)
 			return VSOCK_BROKEN;
-		v->interrupt |= vq_should_interrupt(&v->queue[VSOCK_RX]);
-		v->interrupt |= vq_should_interrupt(&v->queue[VSOCK_TX]);
+		for (int i = 0; i < VSOCK_QUEUES; i++)
+			v->interrupt |= vq_should_interrupt(&v->queue[i]);
 	}
 	return more || tx == BATCH_FULL || rx == BATCH_FULL ? VSOCK_MORE : VSOCK_IDLE;
 }

@@ -50,6 +50,7 @@ struct vsock {
 	bool seqpacket;			/* the driver knows SEQPACKET */
 	bool interrupt;			/* the driver wants one; the loop clears it */
 	bool starved;			/* rx has no buffer; a kick was asked for */
+	bool cut_off;			/* a reset took connections: TRANSPORT_RESET is owed */
 	bool stray_turn;		/* a stray goes before a connection's packet */
 	uint32_t stray_first, strays;
 	struct flow flow;		/* the caller's to flow_init() */

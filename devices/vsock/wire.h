@@ -19,6 +19,13 @@ enum {
 
 enum vsock_queue { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };	/* §5.10.2 */
 
+/* §5.10.6.7: what the event queue carries. */
+enum vsock_event {
+	VSOCK_EVENT_TRANSPORT_RESET = 0,	/* your connections are gone */
+};
+
+struct vsock_event_msg { le32_t id; };
+
 enum vsock_op {
 	VSOCK_OP_INVALID = 0,
 	VSOCK_OP_REQUEST = 1,		/* connect */
