@@ -4,8 +4,9 @@
  * Up to here the process could do everything its caller could; from here on it reads bytes
  * that jailed processes wrote.  What stays: its user id without capabilities, the descriptors
  * of the plan, about twenty system calls, and by Landlock the right to remove (not to open)
- * the sockets, the directory and the cgroup of this VM, and to connect to sockets beside them.  Like the other processes it lies
- * under two filters: policy/jailer.policy, put on first, leaves what locking oneself in takes.
+ * the sockets, the directory and the cgroup of this VM, and to connect to sockets beside them.
+ * Like the other processes it lies under two filters: policy/jailer.policy, put on first, leaves
+ * what locking oneself in takes.
  */
 #include "jailer/supervise.h"
 #include "core/seal.h"
