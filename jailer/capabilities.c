@@ -37,7 +37,7 @@ const struct capability capabilities[JAILER_CAPABILITIES] = {
 	{ CAP_SETGID, CAPABILITY_SPAWN, "setgid",
 	  "map its group id, so that it may drop supplementary groups" },
 	{ CAP_SYS_ADMIN, CAPABILITY_LEAVE, "sys_admin",
-	  "namespaces, mounts, change of the root directory" },
+	  "load the packet wall; namespaces, mounts, change of the root directory" },
 };
 
 /* Keeps at most @keep of what the process has. */

@@ -179,7 +179,7 @@ ParameterizedTest(size_t *i, jail_steps, without_any_one_of_them_no_VM_starts)
 	json_t *e;
 
 	bound(table() & ~(1ull << capabilities[*i].number));
-	rig_start(&r, rig_config(&r, "done", ",\"net\":[{\"tap\":\"rig0\"}]"));
+	rig_start(&r, rig_config(&r, "done", ",\"net\":[{\"tap\":\"rig0\",\"wall\":\"off\"}]"));
 	e = rig_end(&r, "setup", 125);
 	cr_assert_not_null(strstr(rig_word(e, "text"), says[capabilities[*i].until]), "%s: %s",
 			   capabilities[*i].name, rig_word(e, "text"));
