@@ -114,8 +114,11 @@ Test(blk_rate_process, it_is_never_faster_than_its_limit, .timeout = 120)
 	elapsed = now_ns() - start;
 	cr_assert_geq(elapsed, 975000000u, "40 operations beyond the first 20, at 40 a second");
 	cr_assert_geq(counter(STATS_THROTTLES), 1);
-	cr_assert_eq(counter(STATS_BLK_READS), 60);
-	cr_assert_eq(counter(STATS_BLK_READ_BYTES), 60 * 512);
+	/* Those were there when it looked for the first time; this one it has to be told of. */
+	queue_reads(1, 512);
+	answered(1);
+	cr_assert_eq(counter(STATS_BLK_READS), 61);
+	cr_assert_eq(counter(STATS_BLK_READ_BYTES), 61 * 512);
 	cr_assert_geq(counter(STATS_KICKS), 1);
 	cr_assert_geq(counter(STATS_INTERRUPTS), 1);
 	quit();
