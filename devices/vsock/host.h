@@ -11,6 +11,8 @@
 #include "core/fdplan.h"
 #include "devices/vsock/conn.h"
 
+#include <sys/uio.h>
+
 /* The two kinds of sockets, each with a listening one. */
 enum host_kind { HOST_STREAM, HOST_SEQ, HOST_KINDS };
 
