@@ -199,10 +199,13 @@ static void remove_cgroup(const char *path)
 
 void vm_sweep(const struct vm *vm, const struct ground *g)
 {
+	static const char *const files[] = { "v", "v.seq", "pages" };
 	char path[192];
 
-	snprintf(path, sizeof(path), "%s/run/%s/v", g->dir, vm->name);
-	unlink(path);
+	for (size_t i = 0; i < array_len(files); i++) {
+		snprintf(path, sizeof(path), "%s/run/%s/%s", g->dir, vm->name, files[i]);
+		unlink(path);
+	}
 	snprintf(path, sizeof(path), "%s/run/%s", g->dir, vm->name);
 	rmdir(path);
 	for (size_t i = 0; i < array_len(hierarchies); i++) {
