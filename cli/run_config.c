@@ -207,6 +207,17 @@ static bool add_net(json_t *root, const struct run_net *n)
 	return json_object_set_new(root, "net", json_pack("[o]", net)) == 0;
 }
 
+/* What the machine's processes may take of the host together.  Its processors cannot ask for more
+ * than themselves; one more serves them, whatever runs in the processes that do. */
+static json_t *limits_of(const struct run_options *o)
+{
+	const struct run_limits *l = &o->limits;
+	uint32_t cpu = l->cpu_percent == RUN_LIMIT_DEFAULT ? 100 * (o->cpus + 1) : l->cpu_percent;
+
+	return json_pack("{s:I, s:I, s:I, s:I}", "cpu_percent", (json_int_t)cpu, "pids", (json_int_t)l->pids,
+			 "io_bytes_per_sec", (json_int_t)l->io, "memory_overhead", (json_int_t)l->overhead);
+}
+
 /* Says which path is not UTF-8, as JSON must be. */
 static bool say_unfit(const char *what, const char *path)
 {
@@ -239,13 +250,13 @@ char *run_config(const struct run_options *o, const struct run_parts *p)
 
 	if (run_cmdline(o, cmdline, sizeof(cmdline)) < 0)
 		return NULL;
-	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:b, s:s, s:I, s:I, s:o, s:{s:i, s:s}}",
+	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:b, s:s, s:I, s:I, s:o, s:o, s:{s:i, s:s}}",
 			 "name", p->name, "kernel", p->kernel, "initrd", p->initrd, "cmdline",
 			 cmdline, "entry", o->entry, "memory", (json_int_t)o->memory, "vcpus",
 			 (int)o->cpus, "console", (int)o->console, "core_scheduling",
 			 (int)o->core_scheduling, "speculation", o->speculation, "timeout_ms",
 			 (json_int_t)o->timeout_ms, "id", (json_int_t)p->id, "disks",
-			 disks(o, p), "vsock", "cid", GUEST_CID, "path", p->vsock);
+			 disks(o, p), "limits", limits_of(o), "vsock", "cid", GUEST_CID, "path", p->vsock);
 	if (root && add_net(root, &o->net) && (!p->run_dir ||
 		     json_object_set_new(root, "run_dir", json_string(p->run_dir)) == 0))
 		text = json_dumps(root, JSON_COMPACT);

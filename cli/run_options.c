@@ -172,6 +172,49 @@ static bool set_core_scheduling(struct run_options *o, char *v)
 	return o->core_scheduling = true;
 }
 
+/* "150%", or "none". */
+static bool set_cpu_limit(struct run_options *o, char *v)
+{
+	char *percent = strchr(v, '%');
+	uint64_t n = 0;
+	bool none = strcmp(v, "none") == 0, good;
+
+	if (percent && percent[1] == '\0')
+		*percent = '\0';
+	else
+		percent = NULL;
+	good = none || (percent && value_count(v, 1, 100 * 1024, &n));
+	if (percent)
+		*percent = '%';
+	o->limits.cpu_percent = (uint32_t)n;
+	return good || refuse("--cpu-limit", v, "wanted a share of one processor, as in 150%, or none");
+}
+
+static bool set_io_limit(struct run_options *o, char *v)
+{
+	if (!value_size(v, &o->limits.io) || o->limits.io == 0)
+		return refuse("--io-limit", v, "not a number of bytes a second; try 100M");
+	return true;
+}
+
+static bool set_pids_limit(struct run_options *o, char *v)
+{
+	uint64_t n;
+
+	if (!value_count(v, 1, 4096, &n))
+		return refuse("--pids-limit", v, "wanted 1 to 4096 processes and threads of the host");
+	o->limits.pids = (uint32_t)n;
+	return true;
+}
+
+static bool set_memory_overhead(struct run_options *o, char *v)
+{
+	if (!value_size(v, &o->limits.overhead) || o->limits.overhead < 1 << 20 ||
+	    o->limits.overhead > GUESTMEM_MAX)
+		return refuse("--memory-overhead", v, "wanted 1M to 1T beyond the machine's memory");
+	return true;
+}
+
 static bool set_name(struct run_options *o, char *v)
 {
 	o->name = v;
@@ -253,6 +296,10 @@ static const struct option_row options[] = {
 	{ 0, "console", false, false, set_console },
 	{ 0, "core-scheduling", false, false, set_core_scheduling },
 	{ 0, "speculation", true, false, set_speculation },
+	{ 0, "cpu-limit", true, false, set_cpu_limit },
+	{ 0, "io-limit", true, false, set_io_limit },
+	{ 0, "pids-limit", true, false, set_pids_limit },
+	{ 0, "memory-overhead", true, false, set_memory_overhead },
 	{ 0, "name", true, false, set_name },
 	{ 0, "vsock", true, false, set_vsock },
 	{ 0, "net", true, false, set_net },
@@ -345,6 +392,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 	o->entry = "auto";
 	o->speculation = "host";
 	o->json_fd = 2;
+	o->limits.cpu_percent = RUN_LIMIT_DEFAULT;
 	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
 		if (strcmp(argv[i], "--") == 0) {
 			i++;

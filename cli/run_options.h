@@ -13,6 +13,7 @@ enum {
 	RUN_BOOT_TIMEOUT_MS = 60 * 1000,
 	RUN_APPEND = 1024,
 	RUN_MEMORY_DEFAULT = 256 * 1024 * 1024,
+	RUN_LIMIT_DEFAULT = UINT32_MAX,
 };
 
 struct run_disk {
@@ -20,6 +21,14 @@ struct run_disk {
 	bool readonly;
 	bool keep;		/* discard=off: the image keeps its storage */
 	struct limit_values limit[LIMITS_DIRECTIONS];	/* the first */
+};
+
+/* What the machine's cgroup is given.  0: no limit of the kind. */
+struct run_limits {
+	uint32_t cpu_percent;	/* of one processor; RUN_LIMIT_DEFAULT: its processors and one more */
+	uint32_t pids;		/* 0: as many as its processes and threads are */
+	uint64_t io;		/* bytes a second, for each disk and direction */
+	uint64_t overhead;	/* bytes beyond its memory; 0: what was measured */
 };
 
 /* Strings point into argv, which outlives the struct. */
@@ -40,6 +49,7 @@ struct run_options {
 	const char *name;	/* NULL: immure makes one up */
 	const char *vsock;	/* NULL: in the run directory */
 	struct run_net net;
+	struct run_limits limits;
 	bool tty;		/* -t */
 	bool no_tty;		/* -T */
 	bool console;

@@ -92,6 +92,8 @@ Test(options, defaults)
 	cr_assert(o.memory == 256 << 20 && o.cpus == 1 && o.boot_timeout_ms == 60000);
 	cr_assert(!o.timeout_ms && !o.tty && !o.json && !o.console && !o.kernel && !o.ndisks);
 	cr_assert(!o.core_scheduling && strcmp(o.speculation, "host") == 0);
+	cr_assert(o.limits.cpu_percent == RUN_LIMIT_DEFAULT && o.limits.pids == 0);
+	cr_assert(o.limits.io == 0 && o.limits.overhead == 0);
 }
 
 Test(options, every_option_in_every_spelling)
@@ -226,6 +228,9 @@ Test(options, what_is_not_understood_is_refused)
 		"-m 16777217 root", "--cpus 0 root", "--cpus 33 root", "--cpus 1.5 root", "-e =x root",
 		"-w tmp root", "--timeout 0 root", "--timeout never root", "--entry flat root",
 		"--speculation root", "--speculation off root", "--core-scheduling=1 root",
+		"--cpu-limit 50 root", "--cpu-limit 0% root", "--cpu-limit 5%% root", "--cpu-limit %", "--cpu-limit= root",
+		"--cpu-limit 102401% root", "--io-limit 0 root", "--io-limit fast root", "--pids-limit 0 root",
+		"--pids-limit 4097 root", "--memory-overhead 1K root", "--memory-overhead 2T root",
 		"--name ../x root", "--json=x root", "--console=1 root", "-tt root", "--tty=1 root",
 		"--mem 1G root", "--disk ,ro root", "--disk d,discard=no root", "--disk d,discard=,ro root",
 		"--disk a --disk b --disk c --disk d --disk e --disk f --disk g root",
@@ -303,6 +308,37 @@ Test(config, is_what_the_options_say)
 	free(text);
 	p.disk[0] = "/\xff";
 	cr_assert_null(run_config(&o, &p), "a path that JSON cannot carry");
+}
+
+/* What the configuration says of limit @name, of the options in @line. */
+static json_int_t limit_in(const char *line, const char *name)
+{
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img", .vsock = "/r/v" };
+	json_int_t value;
+	char *text;
+	json_t *j;
+
+	cr_assert_eq(words(line), 0, "%s", line);
+	text = run_config(&o, &p);
+	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	value = json_integer_value(json_object_get(json_object_get(j, "limits"), name));
+	json_decref(j);
+	free(text);
+	return value;
+}
+
+Test(config, has_the_limits_of_the_cgroup)
+{
+	static const char all[] = "--cpu-limit 150% --io-limit 2M --pids-limit 40 --memory-overhead=32M root c";
+
+	cr_assert_eq(limit_in("root c", "cpu_percent"), 200);
+	cr_assert_eq(limit_in("-c 4 root c", "cpu_percent"), 500);
+	cr_assert_eq(limit_in("--cpu-limit none root c", "cpu_percent"), 0);
+	cr_assert_eq(limit_in(all, "cpu_percent"), 150);
+	cr_assert_eq(limit_in(all, "io_bytes_per_sec"), 2 << 20);
+	cr_assert_eq(limit_in(all, "pids"), 40);
+	cr_assert_eq(limit_in(all, "memory_overhead"), 32 << 20);
+	cr_assert_eq(limit_in("root c", "pids") + limit_in("root c", "memory_overhead"), 0);
 }
 
 Test(config, has_the_packet_wall)
