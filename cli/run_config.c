@@ -250,13 +250,14 @@ char *run_config(const struct run_options *o, const struct run_parts *p)
 
 	if (run_cmdline(o, cmdline, sizeof(cmdline)) < 0)
 		return NULL;
-	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:b, s:s, s:I, s:I, s:o, s:o, s:{s:i, s:s}}",
+	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:b, s:s, s:I, s:I, s:o, s:o, s:{s:i, s:s, s:i}}",
 			 "name", p->name, "kernel", p->kernel, "initrd", p->initrd, "cmdline",
 			 cmdline, "entry", o->entry, "memory", (json_int_t)o->memory, "vcpus",
 			 (int)o->cpus, "console", (int)o->console, "core_scheduling",
 			 (int)o->core_scheduling, "speculation", o->speculation, "timeout_ms",
 			 (json_int_t)o->timeout_ms, "id", (json_int_t)p->id, "disks",
-			 disks(o, p), "limits", limits_of(o), "vsock", "cid", GUEST_CID, "path", p->vsock);
+			 disks(o, p), "limits", limits_of(o), "vsock", "cid", GUEST_CID, "path", p->vsock,
+			 "connections", (int)o->vsock_connections);
 	if (root && add_net(root, &o->net) && (!p->run_dir ||
 		     json_object_set_new(root, "run_dir", json_string(p->run_dir)) == 0))
 		text = json_dumps(root, JSON_COMPACT);

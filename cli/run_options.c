@@ -224,7 +224,17 @@ static bool set_name(struct run_options *o, char *v)
 
 static bool set_vsock(struct run_options *o, char *v)
 {
+	static const char word[] = ",connections=";
+	char *comma = strrchr(v, ',');
+	uint64_t n = PLAN_VSOCK_CONNS;
+
+	if (comma && strncmp(comma, word, sizeof(word) - 1) == 0) {
+		if (!value_count(comma + sizeof(word) - 1, RUN_CONNECTIONS, PLAN_VSOCK_CONNS, &n))
+			return refuse("--vsock", v, "6 to 2048 connections at a time");
+		*comma = '\0';
+	}
 	o->vsock = v;
+	o->vsock_connections = (unsigned)n;
 	return v[0] || refuse("--vsock", "''", "wanted a path");
 }
 
@@ -392,6 +402,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 	o->entry = "auto";
 	o->speculation = "host";
 	o->json_fd = 2;
+	o->vsock_connections = RUN_CONNECTIONS;
 	o->limits.cpu_percent = RUN_LIMIT_DEFAULT;
 	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
 		if (strcmp(argv[i], "--") == 0) {

@@ -14,6 +14,8 @@ enum {
 	RUN_APPEND = 1024,
 	RUN_MEMORY_DEFAULT = 256 * 1024 * 1024,
 	RUN_LIMIT_DEFAULT = UINT32_MAX,
+	/* The session's four, and two that a guest may ask for meanwhile. */
+	RUN_CONNECTIONS = 6,
 };
 
 struct run_disk {
@@ -48,6 +50,7 @@ struct run_options {
 	const char *append;	/* "" when not given */
 	const char *name;	/* NULL: immure makes one up */
 	const char *vsock;	/* NULL: in the run directory */
+	unsigned vsock_connections;
 	struct run_net net;
 	struct run_limits limits;
 	bool tty;		/* -t */

@@ -313,7 +313,7 @@ static void guess_config(const struct walls_vm *vm, struct config *c)
 {
 	*c = (struct config){
 		.name = vm->name, .kernel = "", .initrd = "", .cmdline = "", .run_dir = "/",
-		.console = true, .memory = 1 << 24,
+		.console = true, .memory = 1 << 24, .vsock_connections = PLAN_VSOCK_CONNS,
 	};
 	for (unsigned i = 1; i < vm->n; i++) {
 		const struct walls_process *p = &vm->proc[i];

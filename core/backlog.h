@@ -23,11 +23,15 @@
  *
  *   2048 * (5888 + 2304) + 32 * (180736 - 5888 + 140544 - 5888 + 8192) + 7.9 MiB = 33.7 MiB
  *
+ * A VM with fewer connections is bounded by them: none has more than a large send buffer and
+ * BACKLOG_WINDOW bytes of the pool.  backlog_bytes() is the sum for a number of them.
+ *
  * A connection that the guest gives up leaves its socket's bytes with the host's end, until
  * that reads or closes: by then they are BACKLOG_SMALL at most, unless it had been reading. */
 #ifndef IMMURE_CORE_BACKLOG_H
 #define IMMURE_CORE_BACKLOG_H
 
+#include "core/base.h"
 #include "core/fdplan.h"
 
 enum {
@@ -45,10 +49,23 @@ enum {
 	BACKLOG_ENTRY = 2304,
 	BACKLOG_POOL = (6 << 20) + BACKLOG_SEQS * (62 << 10),
 
+	BACKLOG_WINDOW = 128 << 10,	/* what one connection may have in the pool, */
+	BACKLOG_BLOCK = 512,		/* in blocks of so many bytes, one more for being unaligned */
+
 	BACKLOG_BYTES = PLAN_VSOCK_CONNS * (BACKLOG_SMALL + BACKLOG_ENTRY) +
 			BACKLOG_LARGES * (BACKLOG_LARGE - BACKLOG_SMALL) +
 			BACKLOG_SEQS * (BACKLOG_SEQ - BACKLOG_SMALL + BACKLOG_SEQ_MARKS) +
 			BACKLOG_POOL,
 };
+
+_Static_assert(BACKLOG_LARGE > BACKLOG_SEQ + BACKLOG_SEQ_MARKS, "the most that one socket takes");
+
+/* What @connections (1..PLAN_VSOCK_CONNS) may cost, in bytes. */
+static inline uint64_t backlog_bytes(uint64_t connections)
+{
+	const uint64_t most = BACKLOG_LARGE + BACKLOG_ENTRY + BACKLOG_WINDOW + BACKLOG_BLOCK;
+
+	return min_u64(BACKLOG_BYTES, connections * most);
+}
 
 #endif

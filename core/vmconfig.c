@@ -53,14 +53,15 @@ static bool net_valid(const struct vm_device *d)
 
 static bool vsock_valid(const struct vm_device *d)
 {
-	return d->nqueues == 3 && d->flags == 0 && d->guest_cid >= 3 &&
+	return d->nqueues == 3 && d->flags == 0 && d->connections <= PLAN_VSOCK_CONNS &&
+	       d->guest_cid >= 3 &&
 	       d->guest_cid < UINT32_MAX && all_zero(d->mac, sizeof(d->mac)) && d->mtu == 0 &&
 	       all_zero(d->serial, sizeof(d->serial));
 }
 
 static bool device_valid(const struct vm_device *d)
 {
-	if (d->zero != 0 || !limit_values_ok(&d->limit[0]) || !limit_values_ok(&d->limit[1]))
+	if ((d->connections != 0) != (d->kind == VM_DEVICE_VSOCK) || !limit_values_ok(&d->limit[0]) || !limit_values_ok(&d->limit[1]))
 		return false;
 	switch ((enum vm_device_kind)d->kind) {
 	case VM_DEVICE_BLK: return blk_valid(d);

@@ -96,6 +96,7 @@ static const struct field net_fields[] = {
 static const struct field vsock_fields[] = {
 	{ "cid", U64, true, AT(config, vsock_cid), 3, UINT32_MAX - 1 },
 	{ "path", PATH, true, AT(config, vsock_path), 2, PATH_MAX - 1 },
+	{ "connections", U32, false, AT(config, vsock_connections), 1, PLAN_VSOCK_CONNS },
 	{ "tx_rate_limiter", LIMITER, false, AT(config, vsock_limit[LIMITS_OUT]) },
 	{ "rx_rate_limiter", LIMITER, false, AT(config, vsock_limit[LIMITS_IN]) },
 };
@@ -453,6 +454,7 @@ int config_parse(struct config *c, const char *text, size_t len, struct failure 
 
 	*c = (struct config){
 		.cmdline = "", .memory = 256u << 20, .vcpus = 1, .uid_base = CONFIG_UID_BASE,
+		.vsock_connections = PLAN_VSOCK_CONNS,
 	};
 	if (len > CONFIG_BYTES_MAX)
 		return fail(f, 0, NULL, "config: longer than %d bytes", CONFIG_BYTES_MAX);

@@ -210,6 +210,7 @@ static void fill_devices(struct vm_config *vc, const struct config *c, const str
 	if (c->vsock_path != NULL)
 		vc->device[c->ndisks + c->nnets] = (struct vm_device){
 			.kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = c->vsock_cid,
+			.connections = c->vsock_connections,
 		};
 	for (uint32_t i = 0; i < vc->ndevices; i++)
 		for (unsigned d = 0; d < LIMITS_DIRECTIONS; d++)

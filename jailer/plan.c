@@ -21,8 +21,10 @@ enum {
 	SUPERVISOR_NOFILE = 1024,
 	/* What a VM needs beyond its RAM.  Measured: 2.7 MiB with one disk, 160 KiB for each
 	 * disk more, 130 KiB for a vCPU more, 7.3 MiB of page tables, KVM's and everybody's,
-	 * for a GiB of RAM in use.  Streams that nobody reads: core/backlog.h. */
-	OVERHEAD_BASE = 7 << 20,
+	 * for a GiB of RAM in use.  Streams that nobody reads: core/backlog.h.  A machine of one
+	 * processor, one disk and 256 MiB that shows no sockets to the host stays below 8 MiB. */
+	OVERHEAD_BASE = 3584 << 10,
+	OVERHEAD_DISK = 192 << 10,
 	OVERHEAD_VCPU = 160 << 10,
 	OVERHEAD_NET = 512 << 10,
 	OVERHEAD_SHIFT = 7,		/* + RAM / 128 */
@@ -150,7 +152,7 @@ static void plan_vsock(struct plan *p, unsigned d)
 		born(pp, FD_PAGES);
 	pp->dynamic_from = VSOCK_CONN0;
 	pp->limits = (struct plan_limits){
-		.nofile = PLAN_VSOCK_NOFILE, .nproc = 1,
+		.nofile = VSOCK_CONN0 + p->config->vsock_connections + 1, .nproc = 1,
 	};
 }
 
@@ -215,9 +217,10 @@ static void plan_cgroup(struct plan *p)
 
 	for (unsigned i = 0; i < p->nprocs; i++)
 		tasks += p->proc[i].limits.nproc;
+	overhead += (uint64_t)p->config->ndisks * OVERHEAD_DISK;
 	overhead += (uint64_t)p->config->nnets * OVERHEAD_NET;
 	if (p->config->vsock_path != NULL)
-		overhead += BACKLOG_BYTES;
+		overhead += backlog_bytes(p->config->vsock_connections);
 	if (l->memory_overhead != 0)
 		overhead = l->memory_overhead;
 	p->cgroup = (struct plan_cgroup){

@@ -14,7 +14,7 @@
 #include "core/base.h"
 
 enum {
-	BLOCK_BYTES = 512,
+	BLOCK_BYTES = BACKLOG_BLOCK,
 	POOL_BLOCKS = BACKLOG_POOL / BLOCK_BYTES,
 };
 

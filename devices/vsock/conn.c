@@ -66,8 +66,9 @@ bool credit_should_tell(const struct credit *c)
 	return c->fwd_cnt - c->told >= c->window / 4;
 }
 
-void conn_table_init(struct conn_table *t, uint64_t seed)
+void conn_table_init(struct conn_table *t, uint64_t seed, uint32_t limit)
 {
+	t->limit = limit;
 	t->seed = seed;
 	t->next_port = PORT_FIRST;
 }
@@ -92,7 +93,7 @@ struct conn *conn_new(struct conn_table *t, enum conn_state state, int type, int
 		return NULL;
 	if (c != NULL)
 		t->free = c->hash_next;
-	else if (t->fresh < PLAN_VSOCK_CONNS)
+	else if (t->fresh < t->limit)
 		c = &t->conn[t->fresh++];
 	else
 		return NULL;

@@ -21,7 +21,7 @@
 
 enum {
 	WINDOW_MIN = 2 << 10,		/* what every connection gets, in bytes */
-	WINDOW_MAX = 128 << 10,		/* what it gets while there are few */
+	WINDOW_MAX = BACKLOG_WINDOW,	/* what it gets while there are few */
 	/* What a SEQPACKET connection gets, always, as there are at most MESSAGE_SLOTS. */
 	WINDOW_SEQ = MESSAGE_MAX,
 	/* Blocks beyond what PLAN_VSOCK_CONNS connections at WINDOW_MIN, and those, can use. */
@@ -135,6 +135,7 @@ struct conn_ends { uint16_t first, last; uint32_t count; };
 /* All zero but for what conn_table_init() sets: entries and blocks that were never used were
  * never touched. */
 struct conn_table {
+	uint32_t limit;			/* entries in use at a time, at most */
 	uint64_t seed;			/* unknown to the guest, which chooses the ports */
 	uint32_t next_port;
 	uint32_t used;			/* entries in use */
@@ -148,8 +149,8 @@ struct conn_table {
 	struct messages messages;
 };
 
-/* @t is all zero.  @seed is random. */
-void conn_table_init(struct conn_table *t, uint64_t seed);
+/* @t is all zero.  @seed is random; @limit connections at a time, 1..PLAN_VSOCK_CONNS. */
+void conn_table_init(struct conn_table *t, uint64_t seed, uint32_t limit);
 
 /* A new entry with host half @fd (or -1) and no guest half; NULL when the table is full, or there
  * are MESSAGE_SLOTS of type SEQPACKET. */

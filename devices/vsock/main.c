@@ -120,7 +120,7 @@ static void set_up(const struct vm_device *d)
 	never_wait(VSOCK_LISTEN_SEQ);
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		die_errno(errno, "get random bytes");
-	vsock_init(&vsock, &mem, d->guest_cid, host, seed);
+	vsock_init(&vsock, &mem, d, host, seed);
 	flow_init(&vsock.flow, &pages, d);
 }
 

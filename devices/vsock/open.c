@@ -147,7 +147,7 @@ static void greet(struct vsock *v, int type, int fd)
 {
 	struct conn *c;
 
-	if (v->table.list[LIST_LINE].count == VSOCK_LINES_MAX)
+	if (v->table.list[LIST_LINE].count == vsock_lines_max(v->table.limit))
 		vsock_forget(v, conn_list_first(&v->table, LIST_LINE));
 	c = new_conn(v, CONN_LINE, type, fd);
 	if (c == NULL) {
@@ -166,7 +166,7 @@ static bool may_accept(const struct vsock *v, enum host_kind kind)
 {
 	bool drains = v->table.list[LIST_DRAIN].count > 0;
 
-	if (!v->host.listen_ready[kind] || (v->table.used == PLAN_VSOCK_CONNS && !drains))
+	if (!v->host.listen_ready[kind] || (v->table.used == v->table.limit && !drains))
 		return false;
 	return kind == HOST_STREAM || (v->seqpacket && message_slot(&v->table.messages) >= 0);
 }

@@ -28,13 +28,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-void vsock_init(struct vsock *v, const struct guestmem *mem, uint64_t cid, struct host host,
-		uint64_t seed)
+void vsock_init(struct vsock *v, const struct guestmem *mem, const struct vm_device *d,
+		struct host host, uint64_t seed)
 {
 	v->mem = mem;
-	v->cid = cid;
+	v->cid = d->guest_cid;
 	v->host = host;
-	conn_table_init(&v->table, seed);
+	conn_table_init(&v->table, seed, d->connections);
 }
 
 void vsock_hello(const struct vsock *v, struct link_hello *h)

@@ -25,7 +25,6 @@ enum {
 	VSOCK_STRAYS = 256,		/* RSTs owed to no connection; more are dropped */
 	VSOCK_BOUNCE = 64 << 10,
 	VSOCK_PIECE = 16 << 10,		/* costs as much to copy as to send by itself */
-	VSOCK_LINES_MAX = PLAN_VSOCK_CONNS / 2,	/* clients that have not said CONNECT */
 	VSOCK_DRAINS_MAX = 256,		/* connections on LIST_DRAIN */
 
 	/* Milliseconds. */
@@ -63,9 +62,16 @@ struct vsock {
 	struct conn_table table;
 };
 
-/* @v is all zero.  @host holds the four descriptors; @seed is random. */
-void vsock_init(struct vsock *v, const struct guestmem *mem, uint64_t cid, struct host host,
-		uint64_t seed);
+/* @v is all zero.  @d is the device's configuration, checked; @host holds the four descriptors;
+ * @seed is random. */
+void vsock_init(struct vsock *v, const struct guestmem *mem, const struct vm_device *d,
+		struct host host, uint64_t seed);
+
+/* Clients that have not said CONNECT, at most, of @limit connections. */
+static inline uint32_t vsock_lines_max(uint32_t limit)
+{
+	return limit > 1 ? limit / 2 : 1;
+}
 
 /* What HELLO says. */
 void vsock_hello(const struct vsock *v, struct link_hello *h);

@@ -27,7 +27,7 @@ static struct vm_config config(bool readonly)
 	return (struct vm_config){
 		.magic = VMCONFIG_MAGIC, .ram = 32 << 20, .vcpus = 1, .ndevices = 2,
 		.kernel_size = 1,
-		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3 },
+		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 9 },
 			    { .kind = VM_DEVICE_BLK, .nqueues = 1, .serial = "disk-one",
 			      .flags = readonly ? VM_BLK_READONLY : VM_BLK_DISCARD } },
 	};

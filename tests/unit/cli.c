@@ -93,6 +93,7 @@ Test(options, defaults)
 	cr_assert(!o.timeout_ms && !o.tty && !o.json && !o.console && !o.kernel && !o.ndisks);
 	cr_assert(!o.core_scheduling && strcmp(o.speculation, "host") == 0);
 	cr_assert(o.limits.cpu_percent == RUN_LIMIT_DEFAULT && o.limits.pids == 0);
+	cr_assert(!o.vsock && o.vsock_connections == 6);
 	cr_assert(o.limits.io == 0 && o.limits.overhead == 0);
 }
 
@@ -117,6 +118,11 @@ Test(options, every_option_in_every_spelling)
 	cr_assert(o.core_scheduling && strcmp(o.speculation, "restrict") == 0);
 	cr_assert_eq(o.argc, 2);
 	cr_assert_str_eq(o.argv[1], "-x");
+	cr_assert_str_eq(o.vsock, "v");
+	cr_assert_eq(o.vsock_connections, PLAN_VSOCK_CONNS);
+	cr_assert_eq(words("--vsock a,b,connections=12 root c"), 0);
+	cr_assert_str_eq(o.vsock, "a,b");
+	cr_assert_eq(o.vsock_connections, 12);
 	cr_assert_eq(words("-m512M -t root c"), 0);
 	cr_assert_eq(o.memory, 512 << 20);
 }
@@ -228,6 +234,7 @@ Test(options, what_is_not_understood_is_refused)
 		"-m 16777217 root", "--cpus 0 root", "--cpus 33 root", "--cpus 1.5 root", "-e =x root",
 		"-w tmp root", "--timeout 0 root", "--timeout never root", "--entry flat root",
 		"--speculation root", "--speculation off root", "--core-scheduling=1 root",
+		"--vsock v,connections=5 root", "--vsock v,connections=2049 root", "--vsock ,connections=9 root",
 		"--cpu-limit 50 root", "--cpu-limit 0% root", "--cpu-limit 5%% root", "--cpu-limit %", "--cpu-limit= root",
 		"--cpu-limit 102401% root", "--io-limit 0 root", "--io-limit fast root", "--pids-limit 0 root",
 		"--pids-limit 4097 root", "--memory-overhead 1K root", "--memory-overhead 2T root",

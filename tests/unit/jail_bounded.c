@@ -6,7 +6,6 @@
 #include "core/guestmem.c"
 #include "tests/unit/jail_hostile.h"
 
-#include "core/backlog.h"
 #include "jailer/relay.h"
 
 #include <criterion/parameterized.h>
@@ -27,11 +26,6 @@ static const char *const processes[] = { "vmm", "blk", "vsock" };
 static const char *name_of(const char *process)
 {
 	return strcmp(process, "blk") == 0 ? "blk0" : process;
-}
-
-static bool is_vsock(const char *process)
-{
-	return strcmp(process, "vsock") == 0;
 }
 
 /* ---- processors ---- */
@@ -72,12 +66,6 @@ static double mib(long long bytes)
 	return (double)bytes / (1 << 20);
 }
 
-/* What the VM may take of the host: vsock's streams that nobody reads come on top. */
-static long long memory_bound(bool vsock)
-{
-	return (long long)guestmem_file_size(RAM) + OVERHEAD_MAX + (vsock ? BACKLOG_BYTES : 0);
-}
-
 /* Watches until the VM is over.  Returns the most memory that was seen. */
 static long long most_memory(void)
 {
@@ -92,13 +80,12 @@ static long long most_memory(void)
 
 static void take_all(const char *process)
 {
-	bool vsock = is_vsock(process);
 	long long limit, most;
 	char order[32];
 	json_t *e;
 
 	snprintf(order, sizeof(order), "touch %s", process);
-	start(order, disk(), vsock, "");
+	start(order, disk(), true, "");
 	json_decref(rig_expect(&r, "running"));
 	limit = usage_memory_limit(&r);
 	cr_assert_geq(limit, RAM, "no limit");
@@ -110,7 +97,7 @@ static void take_all(const char *process)
 	cr_log_info("%s took %.2f MiB of %.2f, the guest's are %d", process, mib(most), mib(limit),
 		    RAM >> 20);
 	cr_assert_geq(most, RAM);
-	cr_assert_leq(most, memory_bound(vsock));
+	cr_assert_leq(most, (long long)guestmem_file_size(RAM) + OVERHEAD_MAX);
 }
 
 ParameterizedTestParameters(bounded, memory_ends_with_the_guests_and_eight_mebibytes)

@@ -53,7 +53,7 @@ static void start(const char *order, const char *image, bool vsock, const char *
 
 	if (vsock)
 		snprintf(socket, sizeof(socket),
-			 ",\"vsock\":{\"cid\":3,\"path\":\"%s/parent/run/v.sock\"}", r.dir);
+			 ",\"vsock\":{\"cid\":3,\"path\":\"%s/parent/run/v.sock\",\"connections\":6}", r.dir);
 	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":5,\"kernel\":\"%s/idle\","
 		 "\"entry\":\"flat\",\"memory\":%d,\"disks\":[{\"path\":\"%s\","
 		 "\"readonly\":false}],\"cmdline\":\"%s\",\"limits\":{%s}%s}", r.name, r.dir, RAM,

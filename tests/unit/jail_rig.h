@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -203,6 +204,22 @@ static inline json_t *rig_expect(struct rig *r, const char *name)
 	}
 	cr_assert_not_null(e, "no event \"%s\"", name);
 	return e;
+}
+
+/* Does this host let a process give up speculation, where the processor has the flaw?  Booted with
+ * mitigations=off, or mostly so, it does not, and a VM that asks for it must not start. */
+static inline bool rig_restricts(void)
+{
+	static const unsigned long kinds[] = { 0, 1 };	/* PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH */
+	enum { GET_SPECULATION = 52, BY_PRCTL = 1 << 0, ENABLED = 1 << 1 };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		int state = prctl(GET_SPECULATION, kinds[i], 0, 0, 0);
+
+		if (state < 0 || (state & (BY_PRCTL | ENABLED)) == ENABLED)
+			return false;
+	}
+	return true;
 }
 
 static inline long rig_status(pid_t pid, const char *key, int base)

@@ -28,7 +28,7 @@ static void plan(unsigned pairs)
 	struct vm_config c = {
 		.magic = VMCONFIG_MAGIC, .ram = 32 << 20, .vcpus = 1, .ndevices = 2,
 		.kernel_size = 1,
-		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3 },
+		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 9 },
 			    { .kind = VM_DEVICE_NET, .nqueues = queues, .mtu = 1500,
 			      .mac = { 2, 0, 0, 0, 0, 9 }, .flags = VM_NET_OFFLOADS } },
 	};

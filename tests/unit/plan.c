@@ -190,7 +190,7 @@ Test(plan, limits_fit_what_a_process_is)
 	cr_assert_eq(p.cgroup.pids_max, 1 + 6 + 1 + 1);
 }
 
-/* The guest's RAM and its dirty bitmap; 7 MiB; 160 KiB a vCPU; a 128th of the RAM for page tables;
+/* The guest's RAM and its dirty bitmap; 3.5 MiB; 192 KiB a disk; 160 KiB a vCPU; a 128th of the RAM for page tables;
  * and with vsock what unread streams may hold. */
 Test(plan, the_memory_limit_is_what_a_vm_needs)
 {
@@ -198,10 +198,19 @@ Test(plan, the_memory_limit_is_what_a_vm_needs)
 
 	plan_for("{" VM ",\"vcpus\":4}", 0);
 	without = p.cgroup.memory_max;
-	cr_assert_eq(without, (128ull << 20) + 4096 + (7u << 20) + 4 * (160u << 10) + (1u << 20));
+	cr_assert_eq(without, (128ull << 20) + 4096 + (3584u << 10) + 4 * (160u << 10) + (1u << 20));
+	plan_for("{" VM ",\"vcpus\":4,\"disks\":[{\"path\":\"/a\"},{\"path\":\"/b\"}]}", 0);
+	cr_assert_eq(p.cgroup.memory_max, without + 2 * (192u << 10));
+	plan_for("{\"name\":\"v\",\"kernel\":\"/k\",\"disks\":[{\"path\":\"/a\"}],\"vsock\":{\"cid\":3,"
+		 "\"path\":\"/r/v\",\"connections\":6}}", 0);
+	cr_assert_leq(p.cgroup.memory_max, (256 << 20) + (8 << 20), "what `immure run` asks for");
 	plan_for("{" VM ",\"vcpus\":4,\"vsock\":{\"cid\":3,\"path\":\"/r/v\"}}", 0);
 	cr_assert_eq(p.cgroup.memory_max, without + BACKLOG_BYTES);
 	cr_assert_leq(BACKLOG_BYTES, 34 << 20);
+	plan_for("{" VM ",\"vcpus\":4,\"vsock\":{\"cid\":3,\"path\":\"/r/v\",\"connections\":6}}", 0);
+	cr_assert_eq(p.cgroup.memory_max, without + 6 * (BACKLOG_LARGE + BACKLOG_ENTRY + BACKLOG_WINDOW + 512));
+	cr_assert_eq(p.proc[1].limits.nofile, VSOCK_CONN0 + 6 + 1);
+	plan_for("{" VM ",\"vcpus\":4,\"vsock\":{\"cid\":3,\"path\":\"/r/v\"}}", 0);
 	cr_assert_eq(p.proc[1].limits.nofile, VSOCK_CONN0 + PLAN_VSOCK_CONNS + 1);
 }
 

@@ -25,7 +25,7 @@ static const char golden[] =
 	"capabilities: none; the jailer's, until each was used last: setpcap dac_override setuid "
 	"setgid sys_admin\n"
 	"speculation: as the host's; hyperthreads: shared\n"
-	"cgroup immure/v: memory 169 MiB, no swap, 6 tasks, 50% of a CPU\n"
+	"cgroup immure/v: memory 166 MiB, no swap, 6 tasks, 50% of a CPU\n"
 	"\n"
 	"process vmm: immure-vmm, uid 2000000000, gid 2000000000\n"
 	"  filters: jail, vmm-main+devices, vmm-vcpu+devices\n"
@@ -136,7 +136,7 @@ Test(plan_print, machines_get_the_same_as_json)
 	cr_assert_not_null(root);
 	cr_assert_eq(json_array_size(processes), 4);
 	cr_assert_eq(json_integer_value(json_object_get(json_object_get(root, "cgroup"),
-							"memory_max")), 178040832);
+							"memory_max")), 174567424);
 	cr_assert_str_eq(json_string_value(json_object_get(blk, "name")), "blk0");
 	cr_assert_eq(json_integer_value(json_object_get(blk, "uid")), 2000000001);
 	disk = json_array_get(json_object_get(blk, "descriptors"), 6);

@@ -21,7 +21,7 @@ static struct vm_config good(void)
 		.device = {
 			{ .kind = VM_DEVICE_BLK, .flags = VM_BLK_READONLY, .nqueues = 1,
 			  .serial = "12345678901234567890" },
-			{ .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3 },
+			{ .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 9 },
 			{ .kind = VM_DEVICE_NET, .nqueues = 9, .mtu = 1500, .mac = { 2 },
 			  .flags = VM_NET_OFFLOADS | VM_NET_USO },
 		},
@@ -76,7 +76,10 @@ Test(vmconfig, every_field_of_a_device_has_a_range)
 	REFUSED(c.ndevices = 2);		/* a third one beyond the count */
 	REFUSED(c.ndevices = 4);		/* the fourth is none */
 	REFUSED(c.device[0].kind = 99);
-	REFUSED(c.device[0].zero = 1);
+	REFUSED(c.device[0].connections = 1);
+	REFUSED(c.device[1].connections = 0);
+	REFUSED(c.device[1].connections = PLAN_VSOCK_CONNS + 1);
+	REFUSED(c.device[2].connections = 1);
 	REFUSED(c.device[0].flags = VM_BLK_READONLY | VM_BLK_DISCARD);
 	REFUSED(c.device[0].flags = 1u << 31);
 	REFUSED(c.device[0].nqueues = 2);

@@ -64,7 +64,7 @@ struct rig {
 
 static const struct vm_device rig_blk = { .kind = VM_DEVICE_BLK, .nqueues = 1 };
 static const struct vm_device rig_vsock = {
-	.kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3,
+	.kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 1,
 };
 
 /* The program of the same build as this test: build/unit/x → build/bin/immure-vmm. */

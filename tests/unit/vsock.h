@@ -36,7 +36,9 @@ static uint64_t test_clock(void)
 static struct vsock dev;
 static struct stats_page counted;
 static struct pages pages = { .stats = &counted };
-static struct vm_device configured;	/* its rate limits */
+static struct vm_device configured = {	/* a test may set its rate limits */
+	.guest_cid = CID, .connections = PLAN_VSOCK_CONNS,
+};
 
 static inline void watch_plain(int fd)
 {
@@ -70,7 +72,7 @@ static inline void device_init(void)
 	host.epoll = epoll_create1(EPOLL_CLOEXEC);
 	host.listen[HOST_STREAM] = listener(SOCK_STREAM, &listen_at, &listen_len);
 	host.listen[HOST_SEQ] = listener(SOCK_SEQPACKET, &listen_seq_at, &listen_seq_len);
-	vsock_init(&dev, &ram.mem, CID, host, 12345);
+	vsock_init(&dev, &ram.mem, &configured, host, 12345);
 	flow_init(&dev.flow, &pages, &configured);
 	dev.now = 1000;
 	watch_plain(host.listen[HOST_STREAM]);

@@ -13,12 +13,27 @@ static struct pool pool;
 
 static void init(void)
 {
-	conn_table_init(&t, 0x0123456789abcdefull);
+	conn_table_init(&t, 0x0123456789abcdefull, PLAN_VSOCK_CONNS);
 }
 
 TestSuite(vsock_conn, .init = init);
 
 /* ---- credit ---- */
+
+Test(vsock_conn, there_are_as_many_as_were_configured)
+{
+	struct conn *last = NULL;
+
+	t.limit = 3;
+	for (int i = 0; i < 3; i++) {
+		last = conn_new(&t, CONN_LINE, VSOCK_TYPE_STREAM, -1);
+		cr_assert_not_null(last);
+	}
+	cr_assert_null(conn_new(&t, CONN_LINE, VSOCK_TYPE_STREAM, -1));
+	conn_free(&t, last);
+	cr_assert_not_null(conn_new(&t, CONN_LINE, VSOCK_TYPE_STREAM, -1));
+	cr_assert_null(conn_new(&t, CONN_LINE, VSOCK_TYPE_SEQPACKET, -1));
+}
 
 Test(vsock_conn, credit_to_the_guest_is_what_it_promised_less_what_is_under_way)
 {

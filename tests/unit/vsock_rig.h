@@ -21,7 +21,8 @@ static inline void plan(void)
 	struct vm_config c = {
 		.magic = VMCONFIG_MAGIC, .ram = 32 << 20, .vcpus = 1, .ndevices = 1,
 		.kernel_size = 1,
-		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = CID } },
+		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = CID,
+			      .connections = PLAN_VSOCK_CONNS } },
 	};
 	struct rlimit many = { 5000, 5000 };
 	int pair[2];
