@@ -10,6 +10,7 @@ HOST_KERNEL=$(uname -r)
 IMMURE=$BUILD/bin/immure
 # Generous: the host is emulated and shares two cores with another one.
 CASE_LIMIT=${CASE_LIMIT:-600}
+SHARE=${SHARE:-0/1}
 
 # claim SENTENCE COMMAND...: runs it in a subshell with a time limit, prints one TAP line.
 claim() {
@@ -39,6 +40,17 @@ claim() {
 		tail -n 40 "$log" | sed 's/^/    | /'
 		stop_all
 	fi
+}
+
+# shared SENTENCE COMMAND...: a claim that no version of the host's kernel decides.  The hosts of one
+# run take turns with them, and begin with another one for each user: so every host sees each, and
+# each user does, but not every host with every user.  SHARE is "INDEX/HOSTS"; without it all is done.
+shared_turn=0
+shared() {
+	local index=${SHARE%/*} hosts=${SHARE#*/} first=0
+	[ "$MODE" = root ] || first=1
+	shared_turn=$((shared_turn + 1))
+	[ $(((shared_turn + first) % ${hosts:-1})) -ne "${index:-0}" ] || claim "$@"
 }
 
 # After a failure: what it left running must not fail the next claim too.

@@ -80,38 +80,38 @@ no_hello() {
 	refused 'did not (connect|answer|say hello)|boot' --kernel "$WORK/n" --boot-timeout 15s -m 128M "$ROOTFS" -- true
 }
 
-claim "unknown option" refused 'unknown.*--frobnicate' --frobnicate "$ROOTFS" -- true
-claim "no command" refused 'command' --kernel "$GUEST" "$ROOTFS"
-claim "root file system missing" refused '/no/such/rootfs' --kernel "$GUEST" /no/such/rootfs -- true
-claim "image of no known kind" refused 'ext4|squashfs|erofs' --kernel "$GUEST" /bin/ls -- true
-claim "disk missing" refused '/no/such/disk' --kernel "$GUEST" --disk /no/such/disk "$ROOTFS" -- true
-claim "disk is a directory" refused 'regular|directory' --kernel "$GUEST" --disk /tmp "$ROOTFS" -- true
-claim "memory too small" refused 'memory|16' --kernel "$GUEST" -m 1M "$ROOTFS" -- true
-claim "memory not a size" refused 'size|memory' --kernel "$GUEST" -m lots "$ROOTFS" -- true
-claim "too many processors" refused 'cpus|32' --kernel "$GUEST" --cpus 33 "$ROOTFS" -- true
-claim "kernel unknown" refused 'no-such-kernel' --kernel no-such-kernel "$ROOTFS" -- true
-claim "kernel truncated" kernel_refused 'kernel' 'truncate -s 100000 vmlinux'
-claim "kernel empty" kernel_refused 'kernel' ': > vmlinux'
-claim "kernel of random bytes" kernel_refused 'kernel' 'head -c 1000000 /dev/urandom > vmlinux'
-claim "kernel whose program headers lie" kernel_refused 'kernel' \
+shared "unknown option" refused 'unknown.*--frobnicate' --frobnicate "$ROOTFS" -- true
+shared "no command" refused 'command' --kernel "$GUEST" "$ROOTFS"
+shared "root file system missing" refused '/no/such/rootfs' --kernel "$GUEST" /no/such/rootfs -- true
+shared "image of no known kind" refused 'ext4|squashfs|erofs' --kernel "$GUEST" /bin/ls -- true
+shared "disk missing" refused '/no/such/disk' --kernel "$GUEST" --disk /no/such/disk "$ROOTFS" -- true
+shared "disk is a directory" refused 'regular|directory' --kernel "$GUEST" --disk /tmp "$ROOTFS" -- true
+shared "memory too small" refused 'memory|16' --kernel "$GUEST" -m 1M "$ROOTFS" -- true
+shared "memory not a size" refused 'size|memory' --kernel "$GUEST" -m lots "$ROOTFS" -- true
+shared "too many processors" refused 'cpus|32' --kernel "$GUEST" --cpus 33 "$ROOTFS" -- true
+shared "kernel unknown" refused 'no-such-kernel' --kernel no-such-kernel "$ROOTFS" -- true
+shared "kernel truncated" kernel_refused 'kernel' 'truncate -s 100000 vmlinux'
+shared "kernel empty" kernel_refused 'kernel' ': > vmlinux'
+shared "kernel of random bytes" kernel_refused 'kernel' 'head -c 1000000 /dev/urandom > vmlinux'
+shared "kernel whose program headers lie" kernel_refused 'kernel' \
 	'printf "\377\377\377\377\377\377\377\177" | dd of=vmlinux bs=1 seek=32 conv=notrunc'
-claim "initramfs larger than memory" kernel_refused 'initramfs|initrd' 'truncate -s 200M initramfs'
-claim "initramfs truncated" kernel_refused 'panic|guest' 'truncate -s 4096 initramfs'
+shared "initramfs larger than memory" kernel_refused 'initramfs|initrd' 'truncate -s 200M initramfs'
+shared "initramfs truncated" kernel_refused 'panic|guest' 'truncate -s 4096 initramfs'
 claim "no KVM" device_missing_kvm
-claim "a guest that never says hello" no_hello
-claim "kernel larger than memory" refused 'kernel|memory|fit' --kernel "$GUEST" -m 16M "$ROOTFS" -- true
-claim "kernel cut in the middle of a segment" kernel_refused 'kernel' 'truncate -s 8M vmlinux'
-claim "command line too long" refused 'command line|append' --kernel "$GUEST" --append "$(long_words 5000)" "$ROOTFS" -- true
-claim "environment larger than the guest takes" refused 'environment|argument|too (large|long|big)' \
+shared "a guest that never says hello" no_hello
+shared "kernel larger than memory" refused 'kernel|memory|fit' --kernel "$GUEST" -m 16M "$ROOTFS" -- true
+shared "kernel cut in the middle of a segment" kernel_refused 'kernel' 'truncate -s 8M vmlinux'
+shared "command line too long" refused 'command line|append' --kernel "$GUEST" --append "$(long_words 5000)" "$ROOTFS" -- true
+shared "environment larger than the guest takes" refused 'environment|argument|too (large|long|big)' \
 	--kernel "$GUEST" -e "K=$(long_words 100000)" -e "L=$(long_words 100000)" -e "M=$(long_words 100000)" \
 	"$ROOTFS" -- true
-claim "more memory than the host has" refused 'memory' --kernel "$GUEST" -m 100T "$ROOTFS" -- true
-claim "root image truncated" image_refused 'root|mount|image' root.erofs 'truncate -s 8192 bad.image'
-claim "root image with a superblock and nothing else" image_refused 'root|mount|image' root.ext4 \
+shared "more memory than the host has" refused 'memory' --kernel "$GUEST" -m 100T "$ROOTFS" -- true
+shared "root image truncated" image_refused 'root|mount|image' root.erofs 'truncate -s 8192 bad.image'
+shared "root image with a superblock and nothing else" image_refused 'root|mount|image' root.ext4 \
 	'dd if=/dev/urandom of=bad.image bs=4096 seek=1 count=8191 conv=notrunc status=none'
-claim "configuration empty" config_refused . ''
-claim "configuration truncated" config_refused . '{ "name": "x", "kern'
-claim "configuration with an unknown word" config_refused . '{ "name": "x", "kernel": "/k", "surprise": 1 }'
-claim "configuration oversized" config_refused . "{ \"name\": \"$(long_words 100000)\" }"
+shared "configuration empty" config_refused . ''
+shared "configuration truncated" config_refused . '{ "name": "x", "kern'
+shared "configuration with an unknown word" config_refused . '{ "name": "x", "kernel": "/k", "surprise": 1 }'
+shared "configuration oversized" config_refused . "{ \"name\": \"$(long_words 100000)\" }"
 claim "any process killed at any moment" killed_at_any_moment 12
 claim "the client killed at any moment" client_killed_at_any_moment 6

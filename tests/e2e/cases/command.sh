@@ -69,17 +69,17 @@ terminal() {
 }
 
 claim "a command runs in an unmodified Debian kernel" hello
-claim "exit status 0 is passed on" exit_code 0
-claim "exit status 7 is passed on" exit_code 7
-claim "a program that does not exist is 127" not_found
-claim "a file that cannot be executed is 126" not_executable
-claim "a signal is 128 + its number" killed_by_signal
-claim "arguments arrive as they were given" arguments
-claim "environment, directory and user are set" environment
-claim "standard output and standard error stay apart" streams_apart
-claim "end of file on standard input reaches the command" eof_reaches_the_command
-claim "64 MiB of random bytes come back unchanged" random_bytes_unchanged
-claim "a reader that leaves early ends the run" stdout_closed_early
-claim "--timeout ends the VM with 124" timeout_ends_it
-claim "SIGTERM reaches the command" signal_is_passed
-claim "a terminal has its size" terminal
+shared "exit status 0 is passed on" exit_code 0
+shared "exit status 7 is passed on" exit_code 7
+shared "a program that does not exist is 127" not_found
+shared "a file that cannot be executed is 126" not_executable
+shared "a signal is 128 + its number" killed_by_signal
+shared "arguments arrive as they were given" arguments
+shared "environment, directory and user are set" environment
+shared "standard output and standard error stay apart" streams_apart
+shared "end of file on standard input reaches the command" eof_reaches_the_command
+shared "64 MiB of random bytes come back unchanged" random_bytes_unchanged
+shared "a reader that leaves early ends the run" stdout_closed_early
+shared "--timeout ends the VM with 124" timeout_ends_it
+shared "SIGTERM reaches the command" signal_is_passed
+shared "a terminal has its size" terminal

@@ -77,9 +77,9 @@ no_exit_per_request() {
 
 claim "256 MiB written and flushed survive a power cut" power_cut
 claim "a read-only disk is refused to the writer and stays as it was" read_only_disk
-claim "capacity is whole sectors of the file" capacity
-claim "an image's bytes never choose a format" image_magic_stays_raw
-claim "two VMs never write one image" one_writer
-claim "a VM that outgrows its memory limit is told so" memory_limit
-claim "reading 64 MiB causes no user-space exit a request" no_exit_per_request 3>&1
+shared "capacity is whole sectors of the file" capacity
+shared "an image's bytes never choose a format" image_magic_stays_raw
+shared "two VMs never write one image" one_writer
+shared "a VM that outgrows its memory limit is told so" memory_limit
+shared "reading 64 MiB causes no user-space exit a request" no_exit_per_request 3>&1
 rm -f "$DISKS/target" "$DISKS/odd" "$DISKS/raw" "$DISKS/shared"

@@ -42,22 +42,22 @@ features_masked() {
 	done
 }
 
-claim "1 processor" cpus 1
-claim "2 processors" cpus 2
-claim "4 processors" cpus 4
-claim "64 MiB of memory" memory 64M 20000 65536
-claim "512 MiB of memory" memory 512M 400000 524288
-claim "4 GiB of memory, across the device hole" memory 4G 3700000 4194304
-claim "vmlinux by its PVH entry" boots_kernel pvh "$GUEST"
-claim "vmlinux by its 64-bit entry" boots_kernel linux64 "$GUEST"
-claim "bzImage" boots_kernel linux64 "$GUEST-bzimage"
-claim "root file system: ext4 image" boots_image ext4
-claim "root file system: squashfs image" boots_image squashfs
-claim "root file system: erofs image" boots_image erofs
-claim "poweroff is reported as such" ends_with guest-poweroff 'poweroff -f'
-claim "reboot is reported as such" ends_with guest-reboot 'reboot -f'
-claim "a panic is reported as such" ends_with guest-panic 'echo c > /proc/sysrq-trigger'
-claim "a triple fault is reported as such" triple_fault
-claim "the debug console shows what the guest writes" console_works
-claim "no PIC, PIT, RTC, keyboard controller or PCI" has_no_legacy_devices
-claim "virtualization and transactional memory are not offered" features_masked
+shared "1 processor" cpus 1
+shared "2 processors" cpus 2
+shared "4 processors" cpus 4
+shared "64 MiB of memory" memory 64M 20000 65536
+shared "512 MiB of memory" memory 512M 400000 524288
+shared "4 GiB of memory, across the device hole" memory 4G 3700000 4194304
+shared "vmlinux by its PVH entry" boots_kernel pvh "$GUEST"
+shared "vmlinux by its 64-bit entry" boots_kernel linux64 "$GUEST"
+shared "bzImage" boots_kernel linux64 "$GUEST-bzimage"
+shared "root file system: ext4 image" boots_image ext4
+shared "root file system: squashfs image" boots_image squashfs
+shared "root file system: erofs image" boots_image erofs
+shared "poweroff is reported as such" ends_with guest-poweroff 'poweroff -f'
+shared "reboot is reported as such" ends_with guest-reboot 'reboot -f'
+shared "a panic is reported as such" ends_with guest-panic 'echo c > /proc/sysrq-trigger'
+shared "a triple fault is reported as such" triple_fault
+shared "the debug console shows what the guest writes" console_works
+shared "no PIC, PIT, RTC, keyboard controller or PCI" has_no_legacy_devices
+shared "virtualization and transactional memory are not offered" features_masked

@@ -1,29 +1,59 @@
 # shellcheck shell=bash
 # What confines each process of a running VM, read from the kernel.
 
+# One machine for all that is only looked at.
+truncate -s 1048576 "$WORK/w.img"
+SEEN_OPTIONS=(--cpus 2 --disk "$WORK/w.img")
+start --name seen "${SEEN_OPTIONS[@]}" "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/seen.log" 2> "$WORK/seen.err" &
+seen=$!
+
+seen_up() { wait_for 300 grep -q up "$WORK/seen.log"; }
+seen_group() { echo "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pids vmm)/cgroup")"; }
+
 walls() {
-	truncate -s 1048576 "$WORK/w.img"
-	start --disk "$WORK/w.img" "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/w.log" &
-	local pid=$!
-	wait_for 300 grep -q up "$WORK/w.log"
-	"$IMMURE" plan --json --kernel "$GUEST" --disk "$WORK/w.img" "$ROOTFS" > "$WORK/plan.json"
-	status_of python3 tests/e2e/walls.py "$WORK/plan.json" "$MODE"
-	kill -TERM $pid
-	local result=$STATUS
-	status_of wait $pid
-	return "$result"
+	seen_up
+	"$IMMURE" plan --json --kernel "$GUEST" "${SEEN_OPTIONS[@]}" "$ROOTFS" > "$WORK/plan.json"
+	python3 tests/e2e/walls.py "$WORK/plan.json" "$MODE"
 }
 walls_command() {
-	truncate -s 1048576 "$WORK/w.img"
-	start --name seen --disk "$WORK/w.img" "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/s.log" &
-	local pid=$!
-	wait_for 300 grep -q up "$WORK/s.log"
-	status_of "$IMMURE" walls seen
-	local result=$STATUS
-	kill -TERM $pid
-	status_of wait $pid
-	return "$result"
+	seen_up
+	"$IMMURE" walls seen
 }
+limits_bite() {
+	# Read back from the kernel, not from our configuration.
+	local group
+	seen_up
+	group=$(seen_group)
+	for f in memory.max pids.max cpu.max; do echo "$f: $(cat "$group/$f")"; done
+	[ "$(cat "$group/memory.max")" != max ] && [ "$(cat "$group/pids.max")" != max ]
+	# Two processors, and one for what serves them.
+	expect "300000 100000" "$(cat "$group/cpu.max")" "cpu.max"
+}
+# A process put into the VM's cgroup from outside cannot open a device; without root nobody may
+# load the program that refuses it, and that is said beside what went wrong.
+devices_denied() {
+	local group
+	seen_up
+	if [ "$MODE" = root ]; then
+		group=$(seen_group)
+		: > /dev/null
+		if (echo "$BASHPID" > "$group/cgroup.procs" && : > /dev/null) 2> "$WORK/v.sh"; then
+			echo "/dev/null was opened"
+			return 1
+		fi
+		cat "$WORK/v.sh"
+		grep -q '/dev/null: Operation not permitted' "$WORK/v.sh"
+	else
+		kill -KILL "$(pids vmm)"
+		wait_for 60 grep 'not limited:.*devices' "$WORK/seen.err"
+	fi
+}
+seen_ends() {
+	kill -TERM $seen 2> /dev/null || true
+	wait_for 60 no_vm
+	nothing_left
+}
+
 speculation() {
 	# Either everything is restricted, or the run is refused, on a host that cannot.
 	start --name seen --speculation restrict --core-scheduling "$ROOTFS" -- \
@@ -53,10 +83,13 @@ speculation() {
 ended_or_up() { # PID
 	grep -q up "$WORK/p.log" || ! kill -0 "$1" 2> /dev/null
 }
+# All of them exist, and the guest boots.
+whole_vm() { [ -n "$(pids vmm)" ] && [ -n "$(pids blk)" ] && [ -n "$(pids vsock)" ]; }
 killed() { # PROCESS
-	start "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/k.log" 2> "$WORK/k.err" &
+	start "$ROOTFS" -- sleep 1000 > "$WORK/k.log" 2> "$WORK/k.err" &
 	local pid=$!
-	wait_for 300 grep -q up "$WORK/k.log"
+	wait_for 300 whole_vm
+	sleep 1
 	kill -KILL "$(pids "$1" | head -n 1)"
 	status_of wait $pid
 	expect 125 "$STATUS" "exit status"
@@ -75,46 +108,15 @@ client_killed() {
 	nothing_left
 }
 no_vm() { [ -z "$(pids jailer)$(pids vmm)$(pids blk)$(pids vsock)" ]; }
-limits_bite() {
-	# Read back from the kernel, not from our configuration.
-	start --cpus 2 "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/l.log" &
-	local pid=$! group
-	wait_for 300 grep -q up "$WORK/l.log"
-	group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pids vmm)/cgroup")
-	for f in memory.max pids.max cpu.max; do echo "$f: $(cat "$group/$f")"; done
-	[ "$(cat "$group/memory.max")" != max ] && [ "$(cat "$group/pids.max")" != max ]
-	local result=$?
-	kill -TERM $pid
-	status_of wait $pid
-	return $result
-}
-# A process put into the VM's cgroup from outside cannot open a device; without root nobody may
-# load the program that refuses it, and that is said beside what went wrong.
-devices_denied() {
-	start "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/v.log" 2> "$WORK/v.err" &
-	local pid=$! group result=0
-	wait_for 300 grep -q up "$WORK/v.log"
-	group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pids vmm)/cgroup")
-	if [ "$MODE" = root ]; then
-		: > /dev/null || result=1
-		(echo "$BASHPID" > "$group/cgroup.procs" && : > /dev/null) 2> "$WORK/v.sh" && result=1
-		grep -q '/dev/null: Operation not permitted' "$WORK/v.sh" || result=1
-		cat "$WORK/v.sh"
-	else
-		kill -KILL "$(pids vmm)"
-	fi
-	kill -TERM $pid 2> /dev/null
-	status_of wait $pid
-	[ "$MODE" = root ] || grep 'not limited:.*devices' "$WORK/v.err" || result=1
-	return $result
-}
 
 claim "every thread: two filters, no privileges, empty root, only its plan ($MODE)" walls
 claim "\`immure walls\` finds the VM by name and every wall standing ($MODE)" walls_command
+claim "the VM's cgroup has limits ($MODE)" limits_bite
+claim "no device can be opened in the VM's cgroup ($MODE)" devices_denied
+claim "the VM that was looked at ends, and nothing of it is left ($MODE)" seen_ends
+wait $seen 2> /dev/null
 claim "what must not speculate does not, or does not start ($MODE)" speculation
 for p in vmm blk vsock jailer; do
 	claim "immure-$p killed: the VM ends within seconds with 125 ($MODE)" killed $p
 done
 claim "the client killed: nothing is left behind ($MODE)" client_killed
-claim "the VM's cgroup has limits ($MODE)" limits_bite
-claim "no device can be opened in the VM's cgroup ($MODE)" devices_denied
