@@ -401,16 +401,16 @@ static void wait_for_undead(struct supervisor *s)
 /* A caller that locked the run directory removes it itself, after everything else that it does
  * there: without the directory another VM could take the name.  False when that caller is gone;
  * the last to leave is this process then. */
-static bool caller_removes(void)
+static bool caller_removes(const struct opened *o)
 {
-	struct pollfd at[2] = { { .fd = SUP_CLIENT }, { .fd = SUP_LOCK0 } };
+	struct pollfd at = { .fd = SUP_CLIENT };
 	struct timespec now = { 0 };
 
 	/* Nothing asked for: only a hang-up, or that there is no such descriptor. */
-	return ppoll(at, 2, &now, NULL) == 0;
+	return o->fd[OBJ_LOCK][0] >= 0 && ppoll(&at, 1, &now, NULL) == 0;
 }
 
-static void remove_all(const struct plan *p, const struct cgroup *cg)
+static void remove_all(const struct plan *p, const struct opened *o, const struct cgroup *cg)
 {
 	int parents[CGROUP_V1_MAX];
 	bool dir = p->config->run_dir != NULL || p->config->vsock_path != NULL;
@@ -419,7 +419,7 @@ static void remove_all(const struct plan *p, const struct cgroup *cg)
 		parents[i] = SUP_CGROUP0 + (int)i;
 	cgroup_remove(parents, cg->n, cg->name, CGROUP_MS);
 	rundir_remove(dir ? SUP_RUNDIR : -1,
-		      p->config->run_dir != NULL && !caller_removes() ? SUP_RUNPARENT : -1,
+		      p->config->run_dir != NULL && !caller_removes(o) ? SUP_RUNPARENT : -1,
 		      p->config);
 }
 
@@ -452,7 +452,7 @@ int supervise(const struct plan *p, const struct spawn *sp, const struct cgroup 
 		message_end(SUP_CLIENT, &s.outcome, p);
 		wait_for_undead(&s);
 	}
-	remove_all(p, cg);
+	remove_all(p, sp->opened, cg);
 	if (s.outcome.left == 0)
 		message_end(SUP_CLIENT, &s.outcome, p);
 	return s.outcome.reason == END_POWEROFF || s.outcome.reason == END_STOPPED ? 0 : 1;
