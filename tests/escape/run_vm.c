@@ -242,28 +242,48 @@ static bool all_gone(const struct vm *v)
 	return left == 0;
 }
 
-/* NULL, or what of the VM is left after its end.  @killed: the supervisor did not get to tidy up. */
+/* NULL, or what is left of the VM's files, and removes it.  @killed: nobody tidied up, so only what the
+ * VM does not make counts. */
+static const char *files_left(const struct vm *v, bool killed)
+{
+	static const struct { const char *name, *what; } files[] = {
+		{ "v.sock", "the VM's socket" }, { "v.sock.seq", "the VM's socket for messages" },
+		{ "pages", "the VM's counters" },
+	};
+	char path[64];
+	const char *what = NULL;
+	int dir;
+
+	snprintf(path, sizeof(path), "%s/parent/run", v->w->dir);
+	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (unlinkat(dir, files[i].name, 0) == 0 && what == NULL)
+			what = files[i].what;
+	close(dir);
+	if (rmdir(path) < 0)
+		return "a file in the VM's directory that it does not make";
+	if (killed)
+		return NULL;
+	return what != NULL ? what : "the VM's directory";
+}
+
+/* NULL, or what of the VM is left after its end, which may still be going on: a supervisor that was killed
+ * is gone before its processes.  @killed: it did not get to tidy up. */
 static const char *left_over(struct vm *v, bool killed)
 {
 	uint64_t until = now_ms() + END_MS;
-	char path[80];
-	const char *what = NULL;
+	const char *what;
 
 	while (!all_gone(v)) {
 		if (now_ms() > until)
 			return "a process of the VM";
 		poll(NULL, 0, 1);
 	}
-	snprintf(path, sizeof(path), "%s/parent/run/v.sock", v->w->dir);
-	if (access(path, F_OK) == 0 && unlink(path) == 0 && !killed)
-		what = "the VM's socket";
-	*strrchr(path, '/') = 0;
-	if (access(path, F_OK) == 0) {
-		what = killed ? what : "the VM's directory";
-		rmdir(path);
-	}
-	if (killed)
-		cgroup_sweep(v->w->name, 1000);
+	what = files_left(v, killed);
+	if (killed && !cgroup_sweep(v->w->name, END_MS) && what == NULL)
+		what = "the VM's cgroup";
 	return what;
 }
 
