@@ -10,6 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -174,13 +175,34 @@ static long keep_tap(int fd) { return CALL(SYS_ioctl, fd, 0x400454cb, 1); }	/* T
 
 static long filter_tap(int fd)
 {
-	const struct { uint16_t len; const void *filter; } none = { 0, NULL };
+	static const struct { uint16_t code; uint8_t jt, jf; uint32_t k; } all = { 6, 0, 0, ~0u };
+	const struct { uint16_t len; const void *filter; } pass = { 1, &all };
 
-	return CALL(SYS_ioctl, fd, 0x401054d5, &none);			/* TUNATTACHFILTER */
+	return CALL(SYS_ioctl, fd, 0x401054d5, &pass);			/* TUNATTACHFILTER */
+}
+
+/* With the one tap it has: no other process has any. */
+static long own_tap(unsigned sub)
+{
+	const struct { char name[16]; uint16_t family; uint8_t address[22]; } other = {
+		"", 1, { 2, 'e', 's', 'c' },				/* ARPHRD_ETHER */
+	};
+	const int off = 0, none = -1, most = INT32_MAX;
+
+	switch (sub) {
+	case 4: return CALL(SYS_ioctl, NET_TAP0, 0x400454cc, getauxval(AT_UID));	/* TUNSETOWNER */
+	case 5: return CALL(SYS_ioctl, NET_TAP0, 0x894c, 0);			/* SIOCGSKNS */
+	case 6: return CALL(SYS_ioctl, NET_TAP0, 0x8924, &other);		/* SIOCSIFHWADDR */
+	case 7: return CALL(SYS_ioctl, NET_TAP0, 0x400454e2, &off);		/* TUNSETCARRIER */
+	case 8: return CALL(SYS_ioctl, NET_TAP0, 0x800454e0, &none);		/* TUNSETSTEERINGEBPF */
+	}
+	return CALL(SYS_ioctl, NET_TAP0, 0x400454d4, &most);			/* TUNSETSNDBUF */
 }
 
 static long taps(unsigned sub)
 {
+	if (sub > 3)
+		return own_tap(sub);
 	return each_fd(sub == 1 ? name_tap : sub == 2 ? keep_tap : filter_tap);
 }
 

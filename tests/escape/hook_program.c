@@ -86,6 +86,8 @@ int __wrap_seal(const struct seal_filter *f)
 {
 	if (strncmp(f->name, "blk", 3) == 0)
 		kind = strcmp(f->name, "blk") == 0 ? 'r' : 'b';
+	else if (strcmp(f->name, "net") == 0)
+		kind = 't';
 	else if (strcmp(f->name, "vsock") == 0)
 		kind = 'v';
 	if (!escape_without(LAYER_SECCOMP) && !escape_without(LAYER_TIGHT))

@@ -44,11 +44,13 @@ struct cell {
 	unsigned end_ms;	/* from the attempt to nothing left, when the VM ended; or 0 */
 };
 
-enum { CANARY_FILES = 5, CANARY_SOCKETS = 8, DISK_BYTES = 65536 };
+enum { CANARY_FILES = 5, CANARY_SOCKETS = 8, DISK_BYTES = 65536, TAP_STATE = 160 };
 
 /* The host's objects that are aimed at, and what they looked like before. */
 struct world {
 	char dir[32], name[40];
+	char tap[16];		/* of the VM that runs; "": the host has none for them */
+	bool taps_for_all;	/* not only for VMs that net attacks: a tap costs more than the rest of a VM */
 	unsigned id;
 	uid_t uid;		/* the jailer runs as; 0: as the runner does */
 	struct stat before[CANARY_FILES];
@@ -59,11 +61,27 @@ struct world {
 };
 
 /* Makes everything in a new directory; @bin: the test build's programs. */
-bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin);
+bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin, bool taps_for_all);
 void world_remove(struct world *w);
 
 /* NULL, or what is not as it was made: it is made anew. */
 const char *world_changed(struct world *w);
+
+/* run_tap.c.  Whether VMs can have a network interface here. */
+bool tap_possible(void);
+
+/* Names the VMs' tap and, where they are given one, makes it. */
+bool tap_make(struct world *w);
+void tap_remove(const struct world *w);
+
+/* When a VM has ended: NULL, or what is left of its tap, or not left of what was given; which is put right. */
+const char *tap_left(const struct world *w);
+
+/* After an attempt that may have changed it. */
+bool tap_renew(const struct world *w);
+
+/* What the host says of a tap that a VM uses: the same for all that nobody has changed. */
+void tap_state(const struct world *w, char *text, size_t size);
 
 /* In the child that becomes the jailer: a key in its keyrings. */
 void world_add_keys(void);
@@ -73,11 +91,12 @@ void world_add_keys(void);
 size_t vm_run(struct world *w, const struct kind *k, const char *without, size_t first, size_t count,
 	      struct cell *cells);
 
-/* A VM that nobody attacks from inside.  Returns its jailer, *@client is its connection. */
+/* A VM that nobody attacks from inside; the taps of later ones must look as its does.  Returns its jailer,
+ * *@client is its connection. */
 pid_t vm_neighbour(struct world *w, int *client);
 
 /* Ends it; false when it was not as it should be. */
-bool vm_neighbour_end(pid_t jailer, int client);
+bool vm_neighbour_end(struct world *w, pid_t jailer, int client);
 
 static inline bool row_is_of(const struct row *r, const struct kind *k)
 {

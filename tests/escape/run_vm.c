@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PROCESSES = 4, START_MS = 20000, DONE_MS = 10000, HANG_MS = 300, END_MS = 5000, EXECUTED = 77 };
+enum { PROCESSES_MAX = 8, START_MS = 20000, DONE_MS = 10000, HANG_MS = 300, END_MS = 5000, EXECUTED = 77 };
 
 struct vm {
 	struct world *w;
@@ -27,12 +27,16 @@ struct vm {
 	pid_t jailer;
 	int client;
 	int status;			/* wait status of the jailer */
+	bool net;			/* it has a network interface */
 	bool running, done, over;	/* over: the connection was closed */
 	json_t *end;			/* the end event, or NULL */
 	struct cell *cells;
 	size_t at, stop;		/* the row now under way, behind the last */
 	uint64_t last;			/* when something was last heard of it, ms */
 };
+
+/* The state of the neighbour's tap. */
+static char tap_untouched[TAP_STATE];
 
 static uint64_t now_ms(void)
 {
@@ -42,15 +46,25 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static const char *config(const struct world *w, const char *cmdline)
+/* The VMM, two disks, vsock and perhaps a network interface. */
+static unsigned processes(const struct vm *v)
+{
+	return v->net ? 5 : 4;
+}
+
+static const char *config(const struct vm *v, const char *cmdline)
 {
 	static char text[4096];
+	const struct world *w = v->w;
+	char net[64] = "";
 
+	if (v->net)
+		snprintf(net, sizeof(net), "\"net\":[{\"tap\":\"%s\"}],", w->tap);
 	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":%u,\"kernel\":\"%s/idle\",\"entry\":\"flat\","
 		 "\"memory\":16777216,\"cmdline\":\"%s\",\"disks\":[{\"path\":\"%s/disk\","
-		 "\"readonly\":false},{\"path\":\"%s/disk-ro\"}],\"run_dir\":\"%s/parent/run\","
+		 "\"readonly\":false},{\"path\":\"%s/disk-ro\"}],%s\"run_dir\":\"%s/parent/run\","
 		 "\"vsock\":{\"cid\":3,\"path\":\"%s/parent/run/v.sock\"}}",
-		 w->name, 1000 + w->id, w->dir, cmdline, w->dir, w->dir, w->dir, w->dir);
+		 w->name, 1000 + w->id, w->dir, cmdline, w->dir, w->dir, net, w->dir, w->dir);
 	return text;
 }
 
@@ -78,7 +92,7 @@ static _Noreturn void become_jailer(const struct world *w, int config_fd, int cl
 
 static bool start(struct vm *v, const char *cmdline)
 {
-	const char *text = config(v->w, cmdline);
+	const char *text = config(v, cmdline);
 	int pair[2], fd = memfd_create("config", MFD_CLOEXEC);
 	char run[64];
 
@@ -211,10 +225,10 @@ static bool event(struct vm *v, int ms)
 static bool all_well(struct vm *v)
 {
 	char path[32], line[64];
-	pid_t child[PROCESSES + 1];
+	pid_t child[PROCESSES_MAX];
 	unsigned well = 0, n;
 
-	n = children(v->jailer, child, PROCESSES + 1);
+	n = children(v->jailer, child, PROCESSES_MAX);
 	for (unsigned i = 0; i < n; i++) {
 		FILE *f;
 
@@ -226,15 +240,15 @@ static bool all_well(struct vm *v)
 		if (f != NULL)
 			fclose(f);
 	}
-	return well == PROCESSES && n == PROCESSES;
+	return well == n && n == processes(v);
 }
 
 /* The worker takes over what a dead supervisor leaves (world_make()), so whatever lives of the VM is a
  * child of ours. */
 static bool all_gone(const struct vm *v)
 {
-	pid_t child[PROCESSES + 2];
-	unsigned n = children(getpid(), child, PROCESSES + 2), left = n;
+	pid_t child[PROCESSES_MAX];
+	unsigned n = children(getpid(), child, PROCESSES_MAX), left = n;
 
 	for (unsigned i = 0; i < n; i++)
 		if (child[i] == v->w->victim || waitpid(child[i], NULL, WNOHANG | __WALL) == child[i])
@@ -351,6 +365,19 @@ static void finish(struct vm *v)
 	waitpid(v->jailer, &v->status, 0);
 }
 
+/* NULL, or what is not as it should be while the VM runs on. */
+static const char *unwell(struct vm *v)
+{
+	char state[TAP_STATE];
+
+	if (!all_well(v))
+		return "another process of the VM is not well";
+	if (!v->net)
+		return NULL;
+	tap_state(v->w, state, sizeof(state));
+	return strcmp(state, tap_untouched) != 0 ? "the host's end of the network interface was changed" : NULL;
+}
+
 /* An attempt of this VM succeeded: what became of the others does not count any more. */
 static bool escaped(const struct vm *v, size_t first)
 {
@@ -367,14 +394,18 @@ static void check(struct vm *v, size_t first)
 	size_t at = v->at < v->stop ? v->at : first;
 	struct cell *c = &v->cells[at];
 	const char *left = left_over(v, killed);
-	const char *changed = world_changed(v->w);
+	const char *tap = tap_left(v->w), *changed = world_changed(v->w);
+	bool out = escaped(v, first);
 	char why[160];
 
+	if (out && v->k->letter == 't' && !tap_renew(v->w))
+		left = "a tap that cannot be made again";
+	changed = changed != NULL ? changed : tap;
 	if (died && c->verdict == PASSED)
 		c->end_ms = (unsigned)(now_ms() - v->last) + 1;
 	if (left != NULL)
 		snprintf(why, sizeof(why), "left behind: %s", left);
-	else if (changed != NULL && !escaped(v, first))
+	else if (changed != NULL && !out)
 		snprintf(why, sizeof(why), "changed: %s", changed);
 	else
 		return;
@@ -413,6 +444,7 @@ size_t vm_run(struct world *w, const struct kind *k, const char *without, size_t
 	enum escape_way way;
 	bool hung;
 
+	v.net = w->tap[0] != 0 && (w->taps_for_all || k->letter == 't');
 	v.at = next_row(k, first, v.stop);
 	first = v.at;
 	describe(&v, without, v.at, v.stop - v.at, cmdline, sizeof(cmdline));
@@ -423,12 +455,13 @@ size_t vm_run(struct world *w, const struct kind *k, const char *without, size_t
 	way = rows[first].way;
 	follow(&v, way);
 	hung = !v.over && !(v.done && way == REFUSED);
-	if (v.done && way == REFUSED && !escaped(&v, first) && !all_well(&v))
-		give(&cells[v.at > first ? v.at - 1 : first], FAILED, "", "another process of the VM is not well");
+	if (v.done && way == REFUSED && !escaped(&v, first) && unwell(&v) != NULL)
+		give(&cells[v.at > first ? v.at - 1 : first], FAILED, "", unwell(&v));
 	finish(&v);
 	if (!v.running) {
 		give(&cells[v.at], FAILED, "", v.end != NULL ? word(v.end, "text") : "the VM did not start");
 		left_over(&v, true);
+		tap_left(w);
 	} else if (hung) {
 		judge_silence(&v);
 		check(&v, first);
@@ -445,23 +478,25 @@ size_t vm_run(struct world *w, const struct kind *k, const char *without, size_t
 pid_t vm_neighbour(struct world *w, int *client)
 {
 	static const struct kind nobody = { 'n', "neighbour", "" };
-	struct vm v = { .w = w, .k = &nobody };
+	struct vm v = { .w = w, .k = &nobody, .net = w->tap[0] != 0 };
 
 	if (!start(&v, "neighbour"))
 		return -1;
 	while (!v.running && event(&v, START_MS))
 		;
 	*client = v.client;
-	return v.running ? v.jailer : -1;
+	tap_state(w, tap_untouched, sizeof(tap_untouched));
+	/* Of a tap that is not looked at, nothing would be seen. */
+	return v.running && strchr(tap_untouched, '?') == NULL ? v.jailer : -1;
 }
 
-bool vm_neighbour_end(pid_t jailer, int client)
+bool vm_neighbour_end(struct world *w, pid_t jailer, int client)
 {
-	struct vm v = { .jailer = jailer, .client = client };
-	bool well = all_well(&v);
+	struct vm v = { .w = w, .jailer = jailer, .client = client, .net = w->tap[0] != 0 };
+	bool well = unwell(&v) == NULL;
 
 	finish(&v);
-	well = well && v.end != NULL && strcmp(word(v.end, "reason"), "stopped") == 0;
+	well = well && tap_left(w) == NULL && v.end != NULL && strcmp(word(v.end, "reason"), "stopped") == 0;
 	json_decref(v.end);
 	return well;
 }

@@ -24,7 +24,9 @@
 enum { CANARY, DISK, DISK_RO, IDLE, PROGRAM };
 
 static const char *const files[CANARY_FILES] = { "canary", "disk", "disk-ro", "idle", "bin/immure-vmm" };
-static const char *const programs[] = { "immure-jailer", "immure-vmm", "immure-blk", "immure-vsock" };
+static const char *const programs[] = {
+	"immure-jailer", "immure-vmm", "immure-blk", "immure-net", "immure-vsock",
+};
 /* hlt for ever */
 static const char idle[] = "\xf4\xeb\xfd";
 
@@ -150,9 +152,11 @@ static void look(struct world *w)
 		stat(path_of(w, files[i]), &w->before[i]);
 }
 
-bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin)
+bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin, bool taps_for_all)
 {
-	*w = (struct world){ .id = id, .uid = uid, .dir = "/tmp/escape-XXXXXX" };
+	*w = (struct world){
+		.id = id, .uid = uid, .taps_for_all = taps_for_all, .dir = "/tmp/escape-XXXXXX",
+	};
 	/* Processes of a VM whose supervisor died are to be seen, and waited for. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (mkdtemp(w->dir) == NULL || chmod(w->dir, 0777) < 0)
@@ -165,7 +169,7 @@ bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin)
 	for (unsigned i = 0; i < PROGRAM; i++)
 		if (!write_file(w, i))
 			return false;
-	if (!copy_programs(w, bin) || !make_sockets(w) || !make_victim(w))
+	if (!copy_programs(w, bin) || !make_sockets(w) || !make_victim(w) || !tap_make(w))
 		return false;
 	look(w);
 	return true;
@@ -289,8 +293,7 @@ void world_add_keys(void)
 void world_remove(struct world *w)
 {
 	static const char *const names[] = {
-		"canary", "disk", "disk-ro", "idle", "stream", "dgram", "kvm", "bin/immure-jailer",
-		"bin/immure-vmm", "bin/immure-blk", "bin/immure-vsock",
+		"canary", "disk", "disk-ro", "idle", "stream", "dgram", "kvm",
 	};
 
 	kill(w->victim, SIGKILL);
@@ -299,6 +302,13 @@ void world_remove(struct world *w)
 		close(w->socket[i]);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unlink(path_of(w, names[i]));
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "bin/%s", programs[i]);
+		unlink(path_of(w, name));
+	}
+	tap_remove(w);
 	rmdir(path_of(w, "bin"));
 	rmdir(path_of(w, "parent"));
 	if (rmdir(w->dir) < 0)

@@ -10,6 +10,7 @@
 #define ESCAPE_KINDS(KIND)                      \
 	KIND('b', "blk", "blk0")                \
 	KIND('r', "blk-ro", "blk1")             \
+	KIND('t', "net", "net0")                \
 	KIND('v', "vsock", "vsock")             \
 	KIND('m', "vmm", "vmm")                 \
 	KIND('c', "vcpu", "vmm")                \
@@ -78,7 +79,7 @@ enum escape_way {
 	    "openat each descriptor, create a file")                                                       \
 	SUB(4, 1, "*", REFUSED, "openat", "ENOENT:R EACCES:L", "reopen the disk through /proc/self/fd")    \
 	SUB(4, 2, "*", REFUSED, "open", "ENOENT:R EACCES:L", "reopen the disk through /dev/fd")            \
-	SUB(4, 3, "rvmcs", REFUSED, "pwritev2", "EBADF:F ESPIPE:F", "pwritev2 to a read-only disk")        \
+	SUB(4, 3, "rtvmcs", REFUSED, "pwritev2", "EBADF:F ESPIPE:F", "pwritev2 to a read-only disk")        \
 	SUB(4, 4, "r", REFUSED, "pwrite64", "EBADF:F", "pwrite64 to a read-only disk")                     \
 	SUB(4, 5, "r", REFUSED, "mmap", "EACCES:F", "map a read-only disk shared and writable")            \
 	SUB(4, 6, "r", REFUSED, "fcntl", "EBADF:F", "F_SETFL O_RDWR on a read-only disk, then write")      \
@@ -119,7 +120,7 @@ enum escape_way {
 	SUB(13, 3, "*", REFUSED, "fcntl", "EBADF:F EINVAL:F EPERM:F", "seal the guest's memory")           \
 	SUB(13, 4, "br", REFUSED, "ftruncate", "EINVAL:F", "truncate the disk")                            \
 	SUB(14, 1, "*", REFUSED, "fallocate", "EBADF:F ESPIPE:F ENODEV:F", "punch a hole through the memory's file")\
-	SUB(14, 2, "brvmc", REFUSED, "madvise", "", "MADV_REMOVE guest memory")                            \
+	SUB(14, 2, "brtvmc", REFUSED, "madvise", "", "MADV_REMOVE guest memory")                            \
 	SUB(14, 3, "br", REFUSED, "fallocate", "EBADF:F SIGXFSZ:X EFBIG:X", "enlarge the disk by fallocate")         \
 	SUB(15, 1, "*", REFUSED, "memfd_create", "SIGXFSZ:X EFBIG:X EMFILE:X", "memfd_create, fill it")            \
 	SUB(15, 2, "*", REFUSED, "memfd_create", "SIGXFSZ:X EFBIG:X EMFILE:X EACCES:L",                            \
@@ -158,7 +159,7 @@ enum escape_way {
 	SUB(23, 5, "*", REFUSED, "rt_sigqueueinfo", "ESRCH:P EPERM:U", "queue a signal to another process")\
 	SUB(23, 6, "s", REFUSED, "pidfd_send_signal", "EPERM:U",                                           \
 	    "another signal than SIGKILL through a pidfd it holds")                                        \
-	SUB(24, 1, "brvmc", REFUSED, "kill", "ESRCH:P EPERM:U", "stop the supervisor")                     \
+	SUB(24, 1, "brtvmc", REFUSED, "kill", "ESRCH:P EPERM:U", "stop the supervisor")                     \
 	SUB(24, 2, "*", REFUSED, "prctl", "", "do not die with the parent")                                \
 	SUB(24, 3, "*", REFUSED, "kill", "ESRCH:P EPERM:U", "kill who started the supervisor")             \
 	SUB(25, 1, "*", REFUSED, "setuid", "EINVAL:U EPERM:C", "setuid")                                   \
@@ -187,7 +188,7 @@ enum escape_way {
 	SUB(30, 1, "*", REFUSED, "mprotect", "EACCES:M", "make data executable")                           \
 	SUB(30, 2, "*", REFUSED, "mmap", "EACCES:M", "map memory writable and executable")                 \
 	SUB(30, 3, "*", REFUSED, "pkey_mprotect", "EACCES:M", "make data executable, with a key")          \
-	SUB(30, 4, "brvmc", REFUSED, "mprotect", "EACCES:M", "make guest memory executable")               \
+	SUB(30, 4, "brtvmc", REFUSED, "mprotect", "EACCES:M", "make guest memory executable")               \
 	SUB(31, 1, "*", REFUSED, "munmap", "EPERM:M", "unmap code")                                               \
 	SUB(31, 2, "*", REFUSED, "mmap", "EPERM:M", "map zeros over code")                                        \
 	SUB(31, 3, "*", REFUSED, "mremap", "EPERM:M", "move code away")                                           \
@@ -233,9 +234,16 @@ enum escape_way {
 	SUB(41, 4, "*", REFUSED, "socket", "EAFNOSUPPORT:H EPERM:C", "AF_BLUETOOTH socket")                \
 	SUB(42, 1, "*", REFUSED, "sendmsg", "EBADF:F ENOTSOCK:F", "send a descriptor to a peer")           \
 	SUB(42, 2, "*", REFUSED, "recvmsg", "EBADF:F ENOTSOCK:F EAGAIN:F", "receive a descriptor")         \
-	SUB(43, 1, "*", REFUSED, "ioctl", "EBADF:F ENOTTY:F EINVAL:F", "TUNSETIFF on each descriptor")     \
+	SUB(43, 1, "*", REFUSED, "ioctl", "EBADF:F ENOTTY:F EINVAL:F EEXIST:F",                            \
+	    "TUNSETIFF on each descriptor")                                                                \
 	SUB(43, 2, "*", REFUSED, "ioctl", "EBADF:F ENOTTY:F EINVAL:F", "TUNSETPERSIST on each descriptor") \
 	SUB(43, 3, "*", REFUSED, "ioctl", "EBADF:F ENOTTY:F EINVAL:F", "TUNATTACHFILTER on each descriptor")\
+	SUB(43, 4, "t", REFUSED, "ioctl", "", "TUNSETOWNER: the tap is its user's")                        \
+	SUB(43, 5, "t", REFUSED, "ioctl", "EPERM:C", "the host's network namespace through the tap")       \
+	SUB(43, 6, "t", REFUSED, "ioctl", "", "SIOCSIFHWADDR: another address of the host's end")          \
+	SUB(43, 7, "t", REFUSED, "ioctl", "", "TUNSETCARRIER: the host's end is down")                     \
+	SUB(43, 8, "t", REFUSED, "ioctl", "", "TUNSETSTEERINGEBPF")                                        \
+	SUB(43, 9, "t", REFUSED, "ioctl", "", "TUNSETSNDBUF: no bound for what the host holds")            \
 	SUB(44, 1, "*", REFUSED, "socket", "EPERM:C", "send a raw frame")                                  \
 	SUB(45, 1, "*", REFUSED, "socket", "ENETUNREACH:T EMFILE:X", "reach 169.254.169.254")              \
 	SUB(45, 2, "*", REFUSED, "socket", "ENETUNREACH:T EMFILE:X", "reach a neighbour, 10.0.0.1")
@@ -287,16 +295,16 @@ enum escape_way {
 	SUB(53, 4, "*", REFUSED, "mlockall", "EPERM:X ENOMEM:X", "mlockall")                               \
 	SUB(53, 5, "*", REFUSED, "sched_setattr", "EPERM:X", "SCHED_DEADLINE")                             \
 	SUB(53, 6, "*", REFUSED, "ioprio_set", "EPERM:C", "real-time I/O priority")                        \
-	SUB(59, 1, "brvmc", ENDS, "write", "", "nonsense to the peers: every byte 0xff")                   \
-	SUB(59, 2, "brvmc", ENDS, "write", "", "nonsense to the peers: one byte")                          \
+	SUB(59, 1, "brtvmc", ENDS, "write", "", "nonsense to the peers: every byte 0xff")                   \
+	SUB(59, 2, "brtvmc", ENDS, "write", "", "nonsense to the peers: one byte")                          \
 	SUB(59, 3, "m", ENDS, "write", "", "nonsense to the supervisor")                                   \
 	SUB(61, 1, "*", ENDS, "exit_group", "", "exit")                                                    \
 	SUB(61, 2, "*", ENDS, "*", "", "crash")                                                            \
 	SUB(61, 3, "*", HANGS, "kill", "", "stop itself")                                                  \
 	SUB(61, 4, "*", HANGS, "close_range", "", "close every descriptor")                                 \
 	SUB(62, 1, "*", REFUSED, "prlimit64", "EPERM:X", "allow itself core dumps")                        \
-	SUB(62, 2, "brvmc", REFUSED, "madvise", "", "put guest memory into dumps")                         \
-	SUB(63, 1, "brvmc", REFUSED, "*", "ENODATA:Z", "find what an earlier VM left in memory")
+	SUB(62, 2, "brtvmc", REFUSED, "madvise", "", "put guest memory into dumps")                         \
+	SUB(63, 1, "brtvmc", REFUSED, "*", "ENODATA:Z", "find what an earlier VM left in memory")
 
 #define ESCAPE_TABLE(SUB) ESCAPE_FILES(SUB) ESCAPE_PROCESSES(SUB) ESCAPE_SOCKETS(SUB) ESCAPE_KERNEL(SUB)
 

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_tap.c: the host's end of the VMs' network interface.
+ *
+ * VMs of root make theirs, which must go with them.  An ordinary user's is given, and must stay as it is: it
+ * belongs to that user, who may attach to it and do nothing else. */
+#include "tests/escape/run.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What can be asked of an interface on its descriptor shows in one of these. */
+static const char *const attributes[] = {
+	"tun_flags", "owner", "group", "mtu", "type", "flags", "carrier", "addr_assign_type",
+};
+
+static bool exists(const struct world *w)
+{
+	return if_nametoindex(w->tap) != 0;
+}
+
+/* Attaches to the tap, which is made when there is none.  Returns a descriptor or -1. */
+static int attach(const struct world *w)
+{
+	struct ifreq req = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	memcpy(req.ifr_name, w->tap, sizeof(w->tap));
+	if (fd >= 0 && ioctl(fd, TUNSETIFF, &req) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static bool bring_up(const struct world *w)
+{
+	struct ifreq req = { .ifr_flags = IFF_UP };
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool ok;
+
+	memcpy(req.ifr_name, w->tap, sizeof(w->tap));
+	ok = sock >= 0 && ioctl(sock, SIOCSIFFLAGS, &req) == 0;
+	close(sock);
+	return ok;
+}
+
+static bool give(const struct world *w)
+{
+	int fd = attach(w);
+	bool ok = fd >= 0 && ioctl(fd, TUNSETOWNER, (unsigned long)w->uid) == 0 &&
+		  ioctl(fd, TUNSETPERSIST, 1ul) == 0 && bring_up(w);
+
+	close(fd);
+	return ok;
+}
+
+bool tap_possible(void)
+{
+	int fd = geteuid() == 0 ? open("/dev/net/tun", O_RDWR | O_CLOEXEC) : -1;
+
+	close(fd);
+	return fd >= 0;
+}
+
+bool tap_make(struct world *w)
+{
+	if (!tap_possible())
+		return true;
+	snprintf(w->tap, sizeof(w->tap), "%s%d-%u", w->uid != 0 ? "given" : "made", (int)getpid(), w->id);
+	return w->uid == 0 || give(w);
+}
+
+void tap_remove(const struct world *w)
+{
+	int fd = w->tap[0] != 0 && exists(w) ? attach(w) : -1;
+
+	if (fd >= 0)
+		ioctl(fd, TUNSETPERSIST, 0ul);
+	close(fd);
+}
+
+const char *tap_left(const struct world *w)
+{
+	if (w->tap[0] == 0 || (w->uid != 0) == exists(w))
+		return NULL;
+	if (w->uid != 0)
+		return give(w) ? "the tap that was given is gone" : "a tap that cannot be made again";
+	tap_remove(w);
+	return "the VM's tap";
+}
+
+bool tap_renew(const struct world *w)
+{
+	tap_remove(w);
+	return w->tap[0] == 0 || w->uid == 0 || give(w);
+}
+
+void tap_state(const struct world *w, char *text, size_t size)
+{
+	char path[80], line[32];
+	size_t at = 0;
+	FILE *f;
+
+	text[0] = 0;
+	for (size_t i = 0; w->tap[0] != 0 && i < sizeof(attributes) / sizeof(attributes[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/class/net/%s/%s", w->tap, attributes[i]);
+		f = fopen(path, "re");
+		if (f == NULL || fgets(line, sizeof(line), f) == NULL)
+			snprintf(line, sizeof(line), "?");
+		line[strcspn(line, "\n")] = 0;
+		if (f != NULL)
+			fclose(f);
+		at += (size_t)snprintf(text + at, size - at, "%s %s, ", attributes[i], line);
+	}
+}
