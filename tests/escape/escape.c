@@ -10,11 +10,10 @@ struct escape escape;
 
 struct row {
 	uint8_t number, sub;
-	const char *kinds;
 };
 
 static const struct row rows[] = {
-#define ROW(number, sub, kinds, way, call, others, what) { number, sub, kinds },
+#define ROW(number, sub, kinds, way, call, others, what) { number, sub },
 	ESCAPE_TABLE(ROW)
 #undef ROW
 };
@@ -74,13 +73,11 @@ static uint32_t layers(const char *list)
 void escape_parse(const char *cmdline)
 {
 	const char *who = value(cmdline, "escape");
-	char *end;
 
 	if (who == NULL)
 		return;
 	escape.kind = who[0];
-	escape.first = (unsigned)strtoul(who + 2, &end, 10);
-	escape.count = (unsigned)strtoul(end + 1, NULL, 10);
+	word(cmdline, "rows", escape.rows, sizeof(escape.rows));
 	escape.without = layers(value(cmdline, "without"));
 	word(cmdline, "dir", escape.dir, sizeof(escape.dir));
 	word(cmdline, "name", escape.name, sizeof(escape.name));
@@ -115,9 +112,17 @@ long attempt(unsigned number, unsigned sub)
 	return number <= 45 ? attempt_sockets(number, sub) : attempt_kernel(number, sub);
 }
 
+_Static_assert(array_len(rows) < ESCAPE_ROWS, "room for the rows' bits");
+
+static bool row_wanted(size_t i)
+{
+	char digit = i / 4 < strlen(escape.rows) ? escape.rows[i / 4] : '0';
+
+	return ((digit <= '9' ? digit - '0' : digit - 'a' + 10) >> i % 4 & 1) != 0;
+}
+
 void escape_try(char kind, void (*say)(const char *line))
 {
-	unsigned end = escape.first + escape.count;
 	char line[64];
 	long rc = -1;
 
@@ -125,10 +130,11 @@ void escape_try(char kind, void (*say)(const char *line))
 		return;
 	escape.kind = 0;
 	escape.mine = kind;
-	for (unsigned i = escape.first; i < end && i < array_len(rows) && rc < 0; i++) {
+	say("escape: trying");
+	for (size_t i = 0; i < array_len(rows) && rc < 0; i++) {
 		const struct row *r = &rows[i];
 
-		if (r->kinds[0] != '*' && strchr(r->kinds, kind) == NULL)
+		if (!row_wanted(i))
 			continue;
 		rc = attempt(r->number, r->sub);
 		log_format(line, sizeof(line), "escape: %u.%u = %ld", r->number, r->sub, rc);

@@ -2,7 +2,7 @@
 /* escape.h: inside the test build of a program: what it was told, and how it tries.
  *
  * The runner puts one word after another on the VM's kernel command line, which every process can
- * read:  escape=KIND:INDEX:COUNT without=LAYER,... dir= pid= boss= jailer= tcp= udp= vsock= name= */
+ * read:  escape=KIND rows=HEX without=LAYER,... dir= pid= boss= tcp= udp= vsock= name= */
 #ifndef IMMURE_TESTS_ESCAPE_ESCAPE_H
 #define IMMURE_TESTS_ESCAPE_ESCAPE_H
 
@@ -25,6 +25,7 @@ enum escape_layer {
 enum {
 	ESCAPE_MARK = 0x45534341,	/* at the end of guest memory: all processes are sealed */
 	ESCAPE_LEFT = 0x4c454654,	/* what an earlier VM leaves in its memory (63) */
+	ESCAPE_ROWS = 256,		/* of the table, at most */
 	ESCAPE_FDS = 256,		/* descriptors looked at */
 	ESCAPE_LEAK = 200,		/* with the layer FDS off: a directory, a file, KVM */
 	ESCAPE_EXECUTED = 77,		/* exit status of a program of ours that was executed (15) */
@@ -33,7 +34,7 @@ enum {
 struct escape {
 	char kind;		/* whose turn it is; 0: nobody's */
 	char mine;		/* who makes attempts in this process */
-	unsigned first, count;	/* of the table's rows */
+	char rows[ESCAPE_ROWS / 4];	/* of the table, hexadecimal: row 0 is the first digit's lowest bit */
 	uint32_t without;	/* bits of enum escape_layer */
 	char dir[64];		/* the host's objects that are aimed at */
 	char name[64];		/* abstract Unix socket of the host */
@@ -53,7 +54,7 @@ static inline bool escape_without(enum escape_layer layer)
 /* Takes what it says from a kernel command line. */
 void escape_parse(const char *cmdline);
 
-/* Tries the rows that are @kind's: tells @say the result of each (a call's: an error is negative; what is
+/* When it is @kind's turn, tries the rows: tells @say that it begins, the result of each (a call's: an error is negative; what is
  * not is an escape, and the last), then that it is done. */
 void escape_try(char kind, void (*say)(const char *line));
 

@@ -49,8 +49,7 @@ enum { CANARY_FILES = 5, CANARY_SOCKETS = 8, DISK_BYTES = 65536, TAP_STATE = 160
 /* The host's objects that are aimed at, and what they looked like before. */
 struct world {
 	char dir[32], name[40];
-	char tap[16];		/* of the VM that runs; "": the host has none for them */
-	bool taps_for_all;	/* not only for VMs that net attacks: a tap costs more than the rest of a VM */
+	char tap[16];		/* of the VM that has one; "": the host cannot give any */
 	unsigned id;
 	uid_t uid;		/* the jailer runs as; 0: as the runner does */
 	struct stat before[CANARY_FILES];
@@ -61,7 +60,7 @@ struct world {
 };
 
 /* Makes everything in a new directory; @bin: the test build's programs. */
-bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin, bool taps_for_all);
+bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin);
 void world_remove(struct world *w);
 
 /* NULL, or what is not as it was made: it is made anew. */
@@ -86,10 +85,10 @@ void tap_state(const struct world *w, char *text, size_t size);
 /* In the child that becomes the jailer: a key in its keyrings. */
 void world_add_keys(void);
 
-/* Starts a VM in which @k tries @count rows from @first on, without the layers named in @without, and fills
- * their cells.  Returns the row to go on with. */
-size_t vm_run(struct world *w, const struct kind *k, const char *without, size_t first, size_t count,
-	      struct cell *cells);
+/* Starts a VM in which @k tries those of the @count rows from @first on that are @tried, without the layers
+ * named in @without, and fills their cells.  Returns the row to go on with. */
+size_t vm_run(struct world *w, const struct kind *k, const char *without, const bool *tried, size_t first,
+	      size_t count, struct cell *cells);
 
 /* A VM that nobody attacks from inside; the taps of later ones must look as its does.  Returns its jailer,
  * *@client is its connection. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,10 +29,12 @@ struct vm {
 	int client;
 	int status;			/* wait status of the jailer */
 	bool net;			/* it has a network interface */
-	bool running, done, over;	/* over: the connection was closed */
+	bool running, trying, done, over;	/* over: the connection was closed */
 	json_t *end;			/* the end event, or NULL */
 	struct cell *cells;
+	const bool *tried;		/* which rows */
 	size_t at, stop;		/* the row now under way, behind the last */
+	size_t before;			/* the last that came back, or the first */
 	uint64_t last;			/* when something was last heard of it, ms */
 };
 
@@ -56,10 +59,12 @@ static const char *config(const struct vm *v, const char *cmdline)
 {
 	static char text[4096];
 	const struct world *w = v->w;
-	char net[64] = "";
+	char net[80] = "";
 
+	/* Its packet wall only root may load; a user's VM that asks for it says so each time. */
 	if (v->net)
-		snprintf(net, sizeof(net), "\"net\":[{\"tap\":\"%s\"}],", w->tap);
+		snprintf(net, sizeof(net), "\"net\":[{\"tap\":\"%s\",\"wall\":\"%s\"}],", w->tap,
+			 w->uid != 0 ? "off" : "on");
 	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":%u,\"kernel\":\"%s/idle\",\"entry\":\"flat\","
 		 "\"memory\":16777216,\"cmdline\":\"%s\",\"disks\":[{\"path\":\"%s/disk\","
 		 "\"readonly\":false},{\"path\":\"%s/disk-ro\"}],%s\"run_dir\":\"%s/parent/run\","
@@ -112,6 +117,12 @@ static bool start(struct vm *v, const char *cmdline)
 	return v->jailer > 0;
 }
 
+/* A time of this host, where an emulated one takes longer. */
+static uint64_t slow(unsigned ms)
+{
+	return getenv("IMMURE_TESTHOST") != NULL ? 10 * ms : ms;
+}
+
 static const char *word(const json_t *e, const char *key)
 {
 	const char *s = json_string_value(json_object_get(e, key));
@@ -135,10 +146,10 @@ static unsigned children(pid_t pid, pid_t *child, unsigned max)
 	return n;
 }
 
-/* The first row from @from on that is @k's, or @stop. */
-static size_t next_row(const struct kind *k, size_t from, size_t stop)
+/* The first row from @from on that is tried, or the end. */
+static size_t next_row(const struct vm *v, size_t from)
 {
-	while (from < stop && !row_is_of(&rows[from], k))
+	while (from < v->stop && !v->tried[from])
 		from++;
 	return from;
 }
@@ -183,8 +194,10 @@ static void result(struct vm *v, unsigned number, unsigned sub, long rc)
 
 		refused_by(c, r, name != NULL ? name : "?");
 	}
-	if (r->way == REFUSED)
-		v->at = next_row(v->k, v->at + 1, v->stop);
+	if (r->way == REFUSED) {
+		v->before = v->at;
+		v->at = next_row(v, v->at + 1);
+	}
 }
 
 /* Reads one event; false when there was none for @ms, or the connection is closed. */
@@ -214,6 +227,8 @@ static bool event(struct vm *v, int ms)
 		v->end = json_incref(e);
 	} else if (sscanf(said, "escape: %u.%u = %ld", &number, &sub, &rc) == 3) {
 		result(v, number, sub, rc);
+	} else if (strcmp(said, "escape: trying") == 0) {
+		v->trying = true;
 	} else if (strcmp(said, "escape: done") == 0) {
 		v->done = true;
 	}
@@ -287,7 +302,7 @@ static const char *files_left(const struct vm *v, bool killed)
  * is gone before its processes.  @killed: it did not get to tidy up. */
 static const char *left_over(struct vm *v, bool killed)
 {
-	uint64_t until = now_ms() + END_MS;
+	uint64_t until = now_ms() + slow(END_MS);
 	const char *what;
 
 	while (!all_gone(v)) {
@@ -296,7 +311,7 @@ static const char *left_over(struct vm *v, bool killed)
 		poll(NULL, 0, 1);
 	}
 	what = files_left(v, killed);
-	if (killed && !cgroup_sweep(v->w->name, END_MS) && what == NULL)
+	if (killed && !cgroup_sweep(v->w->name, (int)slow(END_MS)) && what == NULL)
 		what = "the VM's cgroup";
 	return what;
 }
@@ -350,18 +365,26 @@ static void judge_silence(struct vm *v)
 	give(c, PASSED, "stopped V", "");
 }
 
+/* Kills it when it does not end in @ms, having stopped itself. */
+static void end_supervisor(pid_t pid, uint64_t ms)
+{
+	struct pollfd at = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+
+	if (ms == 0 || poll(&at, 1, (int)ms) != 1)
+		kill(pid, SIGKILL);
+	close(at.fd);
+}
+
 static void finish(struct vm *v)
 {
-	uint64_t until = now_ms() + END_MS;
+	uint64_t until = now_ms() + slow(END_MS);
 
 	if (!v->over)
 		send(v->client, "{\"op\":\"stop\"}", 13, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (!v->over && now_ms() < until)
 		event(v, 100);
 	close(v->client);
-	/* A supervisor that does not end, having stopped itself. */
-	if (!v->over)
-		kill(v->jailer, SIGKILL);
+	end_supervisor(v->jailer, v->over ? slow(END_MS) : 0);
 	waitpid(v->jailer, &v->status, 0);
 }
 
@@ -412,22 +435,41 @@ static void check(struct vm *v, size_t first)
 	give(c, FAILED, c->by, why);
 }
 
-static void describe(struct vm *v, const char *without, size_t first, size_t count, char *text, size_t size)
+/* The bits of @v's rows, four a digit. */
+static const char *row_bits(const struct vm *v)
+{
+	static char text[64];
+	size_t digits = (v->stop + 3) / 4;
+
+	memset(text, 0, sizeof(text));
+	for (size_t d = 0; d < digits && d + 1 < sizeof(text); d++) {
+		unsigned bits = 0;
+
+		for (size_t i = 4 * d; i < 4 * d + 4; i++)
+			if (i >= v->at && i < v->stop && v->tried[i])
+				bits |= 1u << i % 4;
+		text[d] = "0123456789abcdef"[bits];
+	}
+	return text;
+}
+
+static void describe(struct vm *v, const char *without, char *text, size_t size)
 {
 	const struct world *w = v->w;
 
-	snprintf(text, size, "escape=%c:%zu:%zu without=%s dir=%s name=%s pid=%d boss=%d tcp=%ld udp=%ld "
-		 "vsock=%ld", v->k->letter, first, count, without, w->dir, w->name, (int)w->victim,
+	snprintf(text, size, "escape=%c rows=%s without=%s dir=%s name=%s pid=%d boss=%d tcp=%ld udp=%ld "
+		 "vsock=%ld", v->k->letter, row_bits(v), without, w->dir, w->name, (int)w->victim,
 		 (int)getpid(), w->tcp, w->udp, w->vsock);
 }
 
 /* Until the attempts are done, the VM has ended, or nothing happens any more. */
 static void follow(struct vm *v, enum escape_way way)
 {
-	uint64_t start_by = now_ms() + START_MS;
+	uint64_t start_by = now_ms() + slow(START_MS);
 
 	while (!v->over && !(v->done && way == REFUSED)) {
-		uint64_t limit = !v->running ? start_by : v->last + (way == HANGS ? HANG_MS : DONE_MS);
+		uint64_t quiet = slow(way == HANGS && v->trying ? HANG_MS : DONE_MS);
+		uint64_t limit = !v->running ? start_by : v->last + quiet;
 		uint64_t now = now_ms();
 
 		if (now >= limit)
@@ -436,18 +478,18 @@ static void follow(struct vm *v, enum escape_way way)
 	}
 }
 
-size_t vm_run(struct world *w, const struct kind *k, const char *without, size_t first, size_t count,
-	      struct cell *cells)
+size_t vm_run(struct world *w, const struct kind *k, const char *without, const bool *tried, size_t first,
+	      size_t count, struct cell *cells)
 {
-	struct vm v = { .w = w, .k = k, .cells = cells, .client = -1, .stop = first + count };
+	struct vm v = { .w = w, .k = k, .cells = cells, .client = -1, .tried = tried, .stop = first + count };
 	char cmdline[1024];
 	enum escape_way way;
 	bool hung;
 
-	v.net = w->tap[0] != 0 && (w->taps_for_all || k->letter == 't');
-	v.at = next_row(k, first, v.stop);
-	first = v.at;
-	describe(&v, without, v.at, v.stop - v.at, cmdline, sizeof(cmdline));
+	/* Making and walling a tap costs more than all the rest of a VM. */
+	v.net = w->tap[0] != 0 && k->letter == 't';
+	first = v.at = v.before = next_row(&v, first);
+	describe(&v, without, cmdline, sizeof(cmdline));
 	if (!start(&v, cmdline)) {
 		give(&cells[first], FAILED, "", "the VM could not be started");
 		return v.stop;
@@ -456,7 +498,7 @@ size_t vm_run(struct world *w, const struct kind *k, const char *without, size_t
 	follow(&v, way);
 	hung = !v.over && !(v.done && way == REFUSED);
 	if (v.done && way == REFUSED && !escaped(&v, first) && unwell(&v) != NULL)
-		give(&cells[v.at > first ? v.at - 1 : first], FAILED, "", unwell(&v));
+		give(&cells[v.before], FAILED, "", unwell(&v));
 	finish(&v);
 	if (!v.running) {
 		give(&cells[v.at], FAILED, "", v.end != NULL ? word(v.end, "text") : "the VM did not start");
@@ -482,7 +524,7 @@ pid_t vm_neighbour(struct world *w, int *client)
 
 	if (!start(&v, "neighbour"))
 		return -1;
-	while (!v.running && event(&v, START_MS))
+	while (!v.running && event(&v, (int)slow(START_MS)))
 		;
 	*client = v.client;
 	tap_state(w, tap_untouched, sizeof(tap_untouched));

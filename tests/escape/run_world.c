@@ -152,11 +152,9 @@ static void look(struct world *w)
 		stat(path_of(w, files[i]), &w->before[i]);
 }
 
-bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin, bool taps_for_all)
+bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin)
 {
-	*w = (struct world){
-		.id = id, .uid = uid, .taps_for_all = taps_for_all, .dir = "/tmp/escape-XXXXXX",
-	};
+	*w = (struct world){ .id = id, .uid = uid, .dir = "/tmp/escape-XXXXXX" };
 	/* Processes of a VM whose supervisor died are to be seen, and waited for. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (mkdtemp(w->dir) == NULL || chmod(w->dir, 0777) < 0)
