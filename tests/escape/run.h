@@ -107,6 +107,9 @@ static inline bool row_is_of(const struct row *r, const struct kind *k)
 	return false;
 }
 
+/* True on a kernel older than @major.@minor. */
+bool kernel_before(unsigned major, unsigned minor);
+
 enum open_row { NOT_OPEN, OPEN, MAYBE_OPEN };
 
 /* Reads tests/escape/open-rows; false (and says why) when it is not in order. */

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 enum { OPEN_MAX = 512 };
 
@@ -15,6 +16,41 @@ struct line {
 
 static struct line lines[OPEN_MAX];
 static size_t nlines;
+
+bool kernel_before(unsigned major, unsigned minor)
+{
+	unsigned a = 0, b = 0;
+	struct utsname u;
+
+	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &a, &b) == 2 &&
+	       (a < major || (a == major && b < minor));
+}
+
+/* What a row means here; true and *@how, or false when @when is no word of ours. */
+static bool read_when(char *when, bool rootless, enum open_row *how)
+{
+	char *older = strchr(when, '<');
+	unsigned major, minor;
+	bool here = true;
+
+	if (older != NULL) {
+		if (sscanf(older, "<%u.%u", &major, &minor) != 2)
+			return false;
+		here = kernel_before(major, minor);
+		*older = 0;
+	}
+	*how = OPEN;
+	if (strcmp(when, "maybe") == 0)
+		*how = MAYBE_OPEN;
+	else if (strcmp(when, "root") == 0)
+		here = here && !rootless;
+	else if (strcmp(when, "rootless") == 0)
+		here = here && rootless;
+	else if (strcmp(when, "always") != 0)
+		return false;
+	*how = here ? *how : NOT_OPEN;
+	return true;
+}
 
 static bool take(char *text, unsigned at, bool rootless)
 {
@@ -28,16 +64,11 @@ static bool take(char *text, unsigned at, bool rootless)
 		printf("open-rows:%u: not LAYER KINDS ATTEMPT WHEN REASON\n", at);
 		return false;
 	}
-	l->how = OPEN;
-	if (strcmp(when, "maybe") == 0)
-		l->how = MAYBE_OPEN;
-	else if (strcmp(when, rootless ? "root" : "rootless") == 0)
-		return true;
-	else if (strcmp(when, "always") != 0 && strcmp(when, "root") != 0 && strcmp(when, "rootless") != 0) {
+	if (!read_when(when, rootless, &l->how)) {
 		printf("open-rows:%u: when is \"%s\"?\n", at, when);
 		return false;
 	}
-	nlines++;
+	nlines += l->how != NOT_OPEN;
 	return true;
 }
 

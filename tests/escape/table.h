@@ -134,7 +134,7 @@ enum escape_way {
 
 #define ESCAPE_PROCESSES(SUB)                                                                              \
 	SUB(18, 1, "*", REFUSED, "fork", "EAGAIN:X", "fork")                                               \
-	SUB(18, 2, "*", REFUSED, "vfork", "EAGAIN:X", "vfork")                                             \
+	SUB(18, 2, "*", REFUSED, "vfork", "EAGAIN:X EINVAL:P", "vfork")                                    \
 	SUB(18, 3, "*", REFUSED, "clone", "EAGAIN:X", "clone a process")                                   \
 	SUB(18, 4, "*", REFUSED, "clone", "EAGAIN:X EINVAL:P", "clone a thread")                                    \
 	SUB(18, 5, "*", REFUSED, "clone3", "EAGAIN:X", "clone3")                                           \
