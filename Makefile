@@ -243,8 +243,9 @@ $(B)/escape/escape: $(wildcard tests/escape/run_*.c tests/escape/*.h) $(B)/gen/b
 	  $(B)/gen/bpf/devices.c -o $@ -ljansson
 
 escape-bins: $(ESCAPE_BINS) $(B)/escape/escape
-escape: all escape-bins
-	$(Q)tests/escape/run $(B)
+escape: deps-test
+	$(Q)$(MAKE) --no-print-directory all escape-bins
+	$(Q)HOST=$(HOST) tests/escape/run $(B)
 
 unit: $(UNITS) $(FAKES)
 check-unit: all unit
@@ -310,7 +311,8 @@ help:
 	@echo 'make test       everything: lint, unit tests, sanitizers, end to end'
 	@echo 'make check-unit unit tests only          make e2e    end-to-end tests only'
 	@echo 'make death      kill processes of VMs at 10,000 random moments; HOST=6.12: in a test host'
-	@echo 'make escape     64 breakout attempts from inside every process, and with each layer left out'
+	@echo 'make escape     64 breakout attempts from inside every process, and with each layer left out;'
+	@echo '                HOST=6.12 or 6.1: in a test host'
 	@echo 'make lint       both compilers, formatting, style, shell'
 	@echo 'make surface    count anew what each process can reach: SURFACE.md'
 	@echo 'make bench      measure against the peers; results in bench/results'

@@ -54,8 +54,8 @@ static inline bool escape_without(enum escape_layer layer)
 /* Takes what it says from a kernel command line. */
 void escape_parse(const char *cmdline);
 
-/* When it is @kind's turn, tries the rows: tells @say that it begins, the result of each (a call's: an error is negative; what is
- * not is an escape, and the last), then that it is done. */
+/* When it is @kind's turn, tries the rows: tells @say that it begins, the result of each (a call's: an error
+ * is negative; what is not is an escape, and the last), then that it is done. */
 void escape_try(char kind, void (*say)(const char *line));
 
 /* One attempt. */

@@ -2,7 +2,8 @@
 /* run_main.c: makes every attempt from every kind of process, with all layers and with one left out, and
  * prints what stopped each.
  *
- *   escape BIN OPEN-ROWS [--short|--sample] [--rootless UID] [--layer NAME] [--kind NAME] [--attempt N] [--all]
+ *   escape BIN OPEN-ROWS [--short|--sample] [--rootless UID] [--layer NAME] [--kind NAME] [--attempt N]
+ *	[--all]
  *
  * Two workers share the list of jobs, one job being a kind and what it goes without; each has its own
  * canaries.  See README.md. */
@@ -499,13 +500,14 @@ int main(int argc, char **argv)
 	pid_t jailer;
 
 	if (!options(argc, argv)) {
-		fprintf(stderr, "usage: escape BIN OPEN-ROWS [--short|--sample] [--all] [--rootless UID] [--layer NAME] "
-			"[--kind NAME] [--attempt N]\n");
+		fprintf(stderr, "usage: escape BIN OPEN-ROWS [--short|--sample] [--all] [--rootless UID] "
+			"[--layer NAME] [--kind NAME] [--attempt N]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (option.uid != 0 && !open_devices()) {
-		printf("cannot offer devices to another user: %s\n0 passed, 0 failed, 1 skipped\n", strerror(errno));
+		printf("cannot offer devices to another user: %s\n0 passed, 0 failed, 1 skipped\n",
+		       strerror(errno));
 		return 0;
 	}
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -398,7 +398,9 @@ static const char *unwell(struct vm *v)
 	if (!v->net)
 		return NULL;
 	tap_state(v->w, state, sizeof(state));
-	return strcmp(state, tap_untouched) != 0 ? "the host's end of the network interface was changed" : NULL;
+	if (strcmp(state, tap_untouched) != 0)
+		return "the host's end of the network interface was changed";
+	return NULL;
 }
 
 /* An attempt of this VM succeeded: what became of the others does not count any more. */

@@ -79,7 +79,7 @@ enum escape_way {
 	    "openat each descriptor, create a file")                                                       \
 	SUB(4, 1, "*", REFUSED, "openat", "ENOENT:R EACCES:L", "reopen the disk through /proc/self/fd")    \
 	SUB(4, 2, "*", REFUSED, "open", "ENOENT:R EACCES:L", "reopen the disk through /dev/fd")            \
-	SUB(4, 3, "rtvmcs", REFUSED, "pwritev2", "EBADF:F ESPIPE:F", "pwritev2 to a read-only disk")        \
+	SUB(4, 3, "rtvmcs", REFUSED, "pwritev2", "EBADF:F ESPIPE:F", "pwritev2 to a read-only disk")       \
 	SUB(4, 4, "r", REFUSED, "pwrite64", "EBADF:F", "pwrite64 to a read-only disk")                     \
 	SUB(4, 5, "r", REFUSED, "mmap", "EACCES:F", "map a read-only disk shared and writable")            \
 	SUB(4, 6, "r", REFUSED, "fcntl", "EBADF:F", "F_SETFL O_RDWR on a read-only disk, then write")      \
@@ -120,7 +120,7 @@ enum escape_way {
 	SUB(13, 3, "*", REFUSED, "fcntl", "EBADF:F EINVAL:F EPERM:F", "seal the guest's memory")           \
 	SUB(13, 4, "br", REFUSED, "ftruncate", "EINVAL:F", "truncate the disk")                            \
 	SUB(14, 1, "*", REFUSED, "fallocate", "EBADF:F ESPIPE:F ENODEV:F", "punch a hole through the memory's file")\
-	SUB(14, 2, "brtvmc", REFUSED, "madvise", "", "MADV_REMOVE guest memory")                            \
+	SUB(14, 2, "brtvmc", REFUSED, "madvise", "", "MADV_REMOVE guest memory")                           \
 	SUB(14, 3, "br", REFUSED, "fallocate", "EBADF:F SIGXFSZ:X EFBIG:X", "enlarge the disk by fallocate")         \
 	SUB(15, 1, "*", REFUSED, "memfd_create", "SIGXFSZ:X EFBIG:X EMFILE:X", "memfd_create, fill it")            \
 	SUB(15, 2, "*", REFUSED, "memfd_create", "SIGXFSZ:X EFBIG:X EMFILE:X EACCES:L",                            \
@@ -159,7 +159,7 @@ enum escape_way {
 	SUB(23, 5, "*", REFUSED, "rt_sigqueueinfo", "ESRCH:P EPERM:U", "queue a signal to another process")\
 	SUB(23, 6, "s", REFUSED, "pidfd_send_signal", "EPERM:U",                                           \
 	    "another signal than SIGKILL through a pidfd it holds")                                        \
-	SUB(24, 1, "brtvmc", REFUSED, "kill", "ESRCH:P EPERM:U", "stop the supervisor")                     \
+	SUB(24, 1, "brtvmc", REFUSED, "kill", "ESRCH:P EPERM:U", "stop the supervisor")                    \
 	SUB(24, 2, "*", REFUSED, "prctl", "", "do not die with the parent")                                \
 	SUB(24, 3, "*", REFUSED, "kill", "ESRCH:P EPERM:U", "kill who started the supervisor")             \
 	SUB(25, 1, "*", REFUSED, "setuid", "EINVAL:U EPERM:C", "setuid")                                   \
@@ -188,7 +188,7 @@ enum escape_way {
 	SUB(30, 1, "*", REFUSED, "mprotect", "EACCES:M", "make data executable")                           \
 	SUB(30, 2, "*", REFUSED, "mmap", "EACCES:M", "map memory writable and executable")                 \
 	SUB(30, 3, "*", REFUSED, "pkey_mprotect", "EACCES:M", "make data executable, with a key")          \
-	SUB(30, 4, "brtvmc", REFUSED, "mprotect", "EACCES:M", "make guest memory executable")               \
+	SUB(30, 4, "brtvmc", REFUSED, "mprotect", "EACCES:M", "make guest memory executable")              \
 	SUB(31, 1, "*", REFUSED, "munmap", "EPERM:M", "unmap code")                                               \
 	SUB(31, 2, "*", REFUSED, "mmap", "EPERM:M", "map zeros over code")                                        \
 	SUB(31, 3, "*", REFUSED, "mremap", "EPERM:M", "move code away")                                           \
@@ -295,15 +295,15 @@ enum escape_way {
 	SUB(53, 4, "*", REFUSED, "mlockall", "EPERM:X ENOMEM:X", "mlockall")                               \
 	SUB(53, 5, "*", REFUSED, "sched_setattr", "EPERM:X", "SCHED_DEADLINE")                             \
 	SUB(53, 6, "*", REFUSED, "ioprio_set", "EPERM:C", "real-time I/O priority")                        \
-	SUB(59, 1, "brtvmc", ENDS, "write", "", "nonsense to the peers: every byte 0xff")                   \
-	SUB(59, 2, "brtvmc", ENDS, "write", "", "nonsense to the peers: one byte")                          \
+	SUB(59, 1, "brtvmc", ENDS, "write", "", "nonsense to the peers: every byte 0xff")                  \
+	SUB(59, 2, "brtvmc", ENDS, "write", "", "nonsense to the peers: one byte")                         \
 	SUB(59, 3, "m", ENDS, "write", "", "nonsense to the supervisor")                                   \
 	SUB(61, 1, "*", ENDS, "exit_group", "", "exit")                                                    \
 	SUB(61, 2, "*", ENDS, "*", "", "crash")                                                            \
 	SUB(61, 3, "*", HANGS, "kill", "", "stop itself")                                                  \
 	SUB(61, 4, "*", HANGS, "close_range", "", "close every descriptor")                                 \
 	SUB(62, 1, "*", REFUSED, "prlimit64", "EPERM:X", "allow itself core dumps")                        \
-	SUB(62, 2, "brtvmc", REFUSED, "madvise", "", "put guest memory into dumps")                         \
+	SUB(62, 2, "brtvmc", REFUSED, "madvise", "", "put guest memory into dumps")                        \
 	SUB(63, 1, "brtvmc", REFUSED, "*", "ENODATA:Z", "find what an earlier VM left in memory")
 
 #define ESCAPE_TABLE(SUB) ESCAPE_FILES(SUB) ESCAPE_PROCESSES(SUB) ESCAPE_SOCKETS(SUB) ESCAPE_KERNEL(SUB)
