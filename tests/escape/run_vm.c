@@ -22,6 +22,10 @@
 
 enum { PROCESSES_MAX = 8, START_MS = 20000, DONE_MS = 10000, HANG_MS = 300, END_MS = 5000, EXECUTED = 77 };
 
+/* The first of this suite's machine numbers; below are those of others that run beside it.  Each has user ids
+ * of its own, and a user id may have only so many tasks. */
+enum { FIRST_ID = 1000000 };
+
 struct vm {
 	struct world *w;
 	const struct kind *k;
@@ -65,11 +69,11 @@ static const char *config(const struct vm *v, const char *cmdline)
 	if (v->net)
 		snprintf(net, sizeof(net), "\"net\":[{\"tap\":\"%s\",\"wall\":\"%s\"}],", w->tap,
 			 w->uid != 0 ? "off" : "on");
-	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":%u,\"kernel\":\"%s/idle\",\"entry\":\"flat\","
+	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":%d,\"kernel\":\"%s/idle\",\"entry\":\"flat\","
 		 "\"memory\":16777216,\"cmdline\":\"%s\",\"disks\":[{\"path\":\"%s/disk\","
 		 "\"readonly\":false},{\"path\":\"%s/disk-ro\"}],%s\"run_dir\":\"%s/parent/run\","
 		 "\"vsock\":{\"cid\":3,\"path\":\"%s/parent/run/v.sock\"}}",
-		 w->name, 1000 + w->id, w->dir, cmdline, w->dir, w->dir, net, w->dir, w->dir);
+		 w->name, FIRST_ID + (int)getpid(), w->dir, cmdline, w->dir, w->dir, net, w->dir, w->dir);
 	return text;
 }
 
