@@ -489,6 +489,7 @@ size_t vm_run(struct world *w, const struct kind *k, const char *without, const 
 {
 	struct vm v = { .w = w, .k = k, .cells = cells, .client = -1, .tried = tried, .stop = first + count };
 	char cmdline[1024];
+	const char *wrong;
 	enum escape_way way;
 	bool hung;
 
@@ -503,8 +504,9 @@ size_t vm_run(struct world *w, const struct kind *k, const char *without, const 
 	way = rows[first].way;
 	follow(&v, way);
 	hung = !v.over && !(v.done && way == REFUSED);
-	if (v.done && way == REFUSED && !escaped(&v, first) && unwell(&v) != NULL)
-		give(&cells[v.before], FAILED, "", unwell(&v));
+	wrong = v.done && way == REFUSED && !escaped(&v, first) ? unwell(&v) : NULL;
+	if (wrong != NULL)
+		give(&cells[v.before], FAILED, "", wrong);
 	finish(&v);
 	if (!v.running) {
 		give(&cells[v.at], FAILED, "", v.end != NULL ? word(v.end, "text") : "the VM did not start");
