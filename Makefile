@@ -109,7 +109,7 @@ BPF_TESTS := $(patsubst %.bpf.c,$(B)/gen/bpf/%.o,$(notdir $(wildcard tests/unit/
 BPF_TABLES := $(addprefix $(B)/gen/bpf/,devices.c packets.c wall.c)
 HEADERS  := $(wildcard */*.h */*/*.h)
 
-.PHONY: all death run test unit check-unit escape escape-bins e2e lint bench install uninstall clean help deps-run deps-test
+.PHONY: all death run test unit check-unit escape escape-bins e2e unused lint bench install uninstall clean help deps-run deps-test
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -192,7 +192,8 @@ $(B)/gen/bpf/%.o: $(1)/%.bpf.c Makefile
 	@mkdir -p $$(@D)
 	$$(Q)$(BPFCC) $(BPFFLAGS) -c $$< -o $$@
 endef
-$(foreach d,policy/bpf tests/unit/bpf,$(eval $(call bpf_object,$(d))))
+$(foreach d,policy/bpf tests/unit/bpf tests/policy,$(eval $(call bpf_object,$(d))))
+$(B)/gen/bpf/used.o: tests/policy/used.h
 
 $(B)/gen/bpf/%.c: $(B)/gen/bpf/%.o $(B)/bin/bpfc
 	$(call say,BPF,$<)
@@ -268,6 +269,10 @@ e2e: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/e2e/run $(B)
 
+unused: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)TABLE=1 tests/policy/unused $(B) --run
+
 bench: deps-test
 	$(Q)scripts/install-packages bench
 	$(Q)$(MAKE) --no-print-directory all
@@ -313,6 +318,7 @@ help:
 	@echo 'make death      kill processes of VMs at 10,000 random moments; HOST=6.12: in a test host'
 	@echo 'make escape     64 breakout attempts from inside every process, and with each layer left out;'
 	@echo '                HOST=6.12 or 6.1: in a test host'
+	@echo 'make unused     the rules of the policies that no end-to-end test needs'
 	@echo 'make lint       both compilers, formatting, style, shell'
 	@echo 'make surface    count anew what each process can reach: SURFACE.md'
 	@echo 'make bench      measure against the peers; results in bench/results'
