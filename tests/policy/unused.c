@@ -52,11 +52,11 @@ static void conclude(const char *claim)
 	claim_ok = true;
 }
 
-static void append(char *text, const char *fmt, const char *what)
+static void append(char *text, const char *between, const char *what)
 {
 	size_t len = strlen(text);
 
-	snprintf(text + len, TEXT - len, fmt, what);
+	snprintf(text + len, TEXT - len, "%s%s", between, what);
 }
 
 /* As the list has it: "policy/blk.policy: fdatasync fd == BLK_DISK when writable". */
@@ -64,10 +64,10 @@ static void rule_text(char *text, const struct used_policy *u, const struct poli
 {
 	snprintf(text, TEXT, "%s: %s", u->path, r->name);
 	for (unsigned int c = 0; c < r->nconds; c++)
-		append(text, c ? " && %s" : " %s", r->cond[c].text);
+		append(text, c ? " && " : " ", r->cond[c].text);
 	for (unsigned int bit = 1, n = 0; bit <= r->when; bit <<= 1) {
 		if ((r->when & bit) != 0)
-			append(text, n++ ? " && %s" : " when %s", policy_word_name(bit));
+			append(text, n++ ? " && " : " when ", policy_word_name(bit));
 	}
 }
 
@@ -220,7 +220,7 @@ static struct unused_line *find_listed(const char *rule)
 	for (size_t i = 0; i < nlisted; i++) {
 		if (strcmp(listed[i].rule, rule) != 0)
 			continue;
-		if (listed[i].found)
+		if (found)
 			wrong("line %u of the list is there twice", listed[i].line);
 		listed[i].found = true;
 		found = &listed[i];
