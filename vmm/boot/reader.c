@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reader.c: reads parts of a file, into our memory or straight into the guest's.
  *
- * The process is sealed: pread64 and preadv on the two image descriptors are all it may do with
- * a file.  Offsets were checked against the file's stated size before, but the file may be
+ * The process is sealed: pread64 on the kernel, and preadv on kernel and initramfs, are all it may
+ * do with a file.  Offsets were checked against the file's stated size before, but the file may be
  * shorter than it was said to be: whatever does not arrive is an error, never a zero. */
 #include "vmm/boot/reader.h"
 
