@@ -77,9 +77,22 @@ allow_list() {
 	expect "in out no ping" "$(tr '\n' ' ' <<< "$out" | sed 's/ $//')" "what the guest reached"
 }
 
+gone() {
+	ip tuntap add given2 mode tap
+	ip link set given2 up
+	start --net tap=given2,ip=10.79.0.2/24 "$ROOTFS" -- sh -c 'echo up
+		until [ "$(cat /sys/class/net/eth0/carrier)" = 0 ]; do sleep 1; done; echo down' > "$WORK/gone.log" &
+	local pid=$!
+	up "$WORK/gone.log"
+	ip link delete given2
+	wait $pid
+	grep -q '^down$' "$WORK/gone.log"
+}
+
 claim "without --net a guest has no interface but lo" no_network
 claim "address, route, name server, MTU and MAC are what the host says" configured
 claim "ping both ways, and a flood of them" pings
 claim "the packet wall lets no guest speak as another" no_spoofing
 claim "an allow-list lets nothing else out" allow_list
+claim "a tap that is deleted is a link that goes down" gone
 ip tuntap del given0 mode tap

@@ -98,18 +98,6 @@ in_use() {
 	ends $pid
 }
 
-gone() {
-	ip tuntap add given2 mode tap
-	ip link set given2 up
-	start --net tap=given2,ip=10.79.0.2/24 "$ROOTFS" -- sh -c 'echo up
-		until [ "$(cat /sys/class/net/eth0/carrier)" = 0 ]; do sleep 1; done; echo down' > "$WORK/gone.log" &
-	local pid=$!
-	up "$WORK/gone.log"
-	ip link delete given2
-	wait $pid
-	grep -q '^down$' "$WORK/gone.log"
-}
-
 claim "iperf3, TCP, guest to host" tcp
 claim "iperf3, TCP, host to guest" tcp -R
 claim "iperf3, UDP, guest to host" udp
@@ -122,6 +110,5 @@ claim "a tap that does not exist is made, and goes with the machine" made_while_
 claim "it goes also when everything is killed" made_while_it_runs KILL all
 claim "two pairs of queues" pairs
 claim "a tap in use is refused by name" in_use
-claim "a tap that is deleted is a link that goes down" gone
 claim "what is no tap is refused" refused 'attach to tap lo' --kernel "$GUEST" --net tap=lo "$ROOTFS" -- true
 ip tuntap del given0 mode tap

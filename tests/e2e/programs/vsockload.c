@@ -6,6 +6,9 @@
  *   vsockload echo-vsock PORT             guest: listens on PORT, prints "listening"
  *   vsockload load-unix PATH PORT N BYTES host: N connections to guest port PORT by CONNECT
  *
+ * -m in front of the word: messages (SOCK_SEQPACKET), one connection after the other, N messages of
+ * BYTES and fewer on it, each sent back before the next; PATH of load-unix is the socket for messages.
+ *
  * A load opens all N connections before it sends a byte, then moves all of them together: each
  * sends BYTES of its own pseudo-random stream, half-closes, and must get the same back followed
  * by end of file. */
@@ -23,7 +26,7 @@
 #include <linux/vm_sockets.h>
 #include <unistd.h>
 
-enum { CONNS_MAX = 2048, CHUNK = 16384 };
+enum { CONNS_MAX = 2048, CHUNK = 16384, MESSAGE_MAX = 65536 };
 
 struct conn {
 	int fd;
@@ -34,6 +37,7 @@ struct conn {
 	bool eof;
 };
 
+static int type = SOCK_STREAM;
 static struct conn conns[CONNS_MAX];
 static struct pollfd polls[CONNS_MAX + 1];
 
@@ -69,34 +73,46 @@ static void nonblocking(int fd)
 		err(1, "O_NONBLOCK");
 }
 
-static int connect_vsock(unsigned port)
+static int connect_vsock(const char *path, unsigned port)
 {
 	struct sockaddr_vm a = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port };
-	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+	int fd = socket(AF_VSOCK, type, 0);
 
+	(void)path;
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0)
 		err(1, "connect to host port %u", port);
 	return fd;
 }
 
 /* The handshake of the host side: "CONNECT <port>\n" is answered by "OK <port>\n". */
+static size_t read_answer(int fd, char *line, size_t size)
+{
+	size_t got = 0;
+	ssize_t n;
+
+	/* Of a message what is not read at once is gone. */
+	while (got < size && (got == 0 || line[got - 1] != '\n')) {
+		n = read(fd, line + got, type == SOCK_STREAM ? 1 : size - got);
+		if (n <= 0)
+			errx(1, "connection closed instead of OK");
+		got += (size_t)n;
+	}
+	return got;
+}
+
 static int connect_unix(const char *path, unsigned port)
 {
 	struct sockaddr_un a = unix_address(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0), n;
+	int fd = socket(AF_UNIX, type, 0), n;
 	char line[64];
-	size_t got = 0;
+	size_t got;
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0)
 		err(1, "connect to %s", path);
 	n = snprintf(line, sizeof(line), "CONNECT %u\n", port);
 	if (write(fd, line, (size_t)n) != n)
 		err(1, "write CONNECT");
-	while (got < sizeof(line) - 1 && (got == 0 || line[got - 1] != '\n'))
-		if (read(fd, line + got, 1) != 1)
-			errx(1, "connection closed instead of OK");
-		else
-			got++;
+	got = read_answer(fd, line, sizeof(line));
 	if (strncmp(line, "OK ", 3) != 0)
 		errx(1, "not OK but %.*s", (int)got, line);
 	return fd;
@@ -219,10 +235,55 @@ static void echo(int listener)
 	}
 }
 
+static void send_message(int fd, const uint8_t *message, size_t len)
+{
+	if (send(fd, message, len, MSG_NOSIGNAL) != (ssize_t)len)
+		err(1, "send a message of %zu bytes", len);
+}
+
+/* Messages there and back: of all of @bytes, of one byte, and of everything between. */
+static void exchange(int fd, size_t bytes)
+{
+	static uint8_t out[MESSAGE_MAX], in[MESSAGE_MAX];
+	uint64_t seed = 1;
+	size_t n = 0;
+
+	if (bytes > MESSAGE_MAX)
+		errx(2, "a message has up to %d bytes", MESSAGE_MAX);
+	for (size_t len = bytes; len > 0; len = len * 3 / 5, n++) {
+		for (size_t i = 0; i < len; i++)
+			out[i] = next_byte(&seed);
+		send_message(fd, out, len);
+		ssize_t got = recv(fd, in, sizeof(in), 0);
+		if (got != (ssize_t)len || memcmp(in, out, len) != 0)
+			errx(1, "of a message of %zu bytes came back %zd, or others", len, got);
+	}
+	close(fd);
+	printf("%zu messages there and back, all as sent\n", n);
+}
+
+static void echo_messages(int listener)
+{
+	static uint8_t message[MESSAGE_MAX];
+	ssize_t n;
+	int fd;
+
+	if (listen(listener, 16) != 0)
+		err(1, "listen");
+	puts("listening");
+	fflush(stdout);
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		while ((n = recv(fd, message, sizeof(message), 0)) > 0)
+			send_message(fd, message, (size_t)n);
+		close(fd);
+	}
+	err(1, "accept");
+}
+
 static int listen_unix(const char *path)
 {
 	struct sockaddr_un a = unix_address(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd = socket(AF_UNIX, type, 0);
 
 	unlink(path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0)
@@ -233,34 +294,54 @@ static int listen_unix(const char *path)
 static int listen_vsock(unsigned port)
 {
 	struct sockaddr_vm a = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port };
-	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+	int fd = socket(AF_VSOCK, type, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0)
 		err(1, "bind to port %u", port);
 	return fd;
 }
 
+static void echo_of(int listener)
+{
+	if (type == SOCK_SEQPACKET)
+		echo_messages(listener);
+	echo(listener);
+}
+
+/* On @n connections that @open makes. */
+static void load_of(int (*open)(const char *path, unsigned port), const char *path, const char *port,
+		    const char *n, const char *bytes)
+{
+	unsigned to = (unsigned)number(port, UINT32_MAX);
+	size_t count = number(n, CONNS_MAX), size = number(bytes, SIZE_MAX);
+
+	for (size_t i = 0; i < count && type == SOCK_SEQPACKET; i++)
+		exchange(open(path, to), size);
+	if (type == SOCK_SEQPACKET)
+		return;
+	for (size_t i = 0; i < count; i++)
+		conns[i].fd = open(path, to);
+	load(count, size);
+}
+
 int main(int argc, char **argv)
 {
-	size_t n;
-
+	if (argc > 1 && strcmp(argv[1], "-m") == 0) {
+		type = SOCK_SEQPACKET;
+		argc--;
+		argv++;
+	}
 	if (argc == 3 && strcmp(argv[1], "echo-unix") == 0)
-		echo(listen_unix(argv[2]));
+		echo_of(listen_unix(argv[2]));
 	if (argc == 3 && strcmp(argv[1], "echo-vsock") == 0)
-		echo(listen_vsock((unsigned)number(argv[2], UINT32_MAX)));
+		echo_of(listen_vsock((unsigned)number(argv[2], UINT32_MAX)));
 	if (argc == 5 && strcmp(argv[1], "load-vsock") == 0) {
-		n = number(argv[3], CONNS_MAX);
-		for (size_t i = 0; i < n; i++)
-			conns[i].fd = connect_vsock((unsigned)number(argv[2], UINT32_MAX));
-		load(n, number(argv[4], SIZE_MAX));
+		load_of(connect_vsock, NULL, argv[2], argv[3], argv[4]);
 		return 0;
 	}
 	if (argc == 6 && strcmp(argv[1], "load-unix") == 0) {
-		n = number(argv[4], CONNS_MAX);
-		for (size_t i = 0; i < n; i++)
-			conns[i].fd = connect_unix(argv[2], (unsigned)number(argv[3], UINT32_MAX));
-		load(n, number(argv[5], SIZE_MAX));
+		load_of(connect_unix, argv[2], argv[3], argv[4], argv[5]);
 		return 0;
 	}
-	errx(2, "usage: vsockload echo-unix|echo-vsock|load-vsock|load-unix ...");
+	errx(2, "usage: vsockload [-m] echo-unix|echo-vsock|load-vsock|load-unix ...");
 }
