@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* policies.c: see policies.h. */
 #include "tests/policy/policies.h"
 
 #include <string.h>

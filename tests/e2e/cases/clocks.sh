@@ -10,9 +10,10 @@ timed() {
 	truncate -s 1M "$WORK/t.img"
 	rm -f "$WORK/t.in"
 	mkfifo "$WORK/t.in"
-	start --name timed --disk "$WORK/t.img,iops=1000" --net tap=timed0,ip=10.76.0.2/24 "$ROOTFS" -- sh -c \
-		'echo up; read go; ping -c 3 10.76.0.1 > /dev/null && echo pong
-		dd if=/dev/vdb of=/dev/null bs=64k iflag=direct && echo read' < "$WORK/t.in" > "$WORK/t.out" 2> "$WORK/t.err" &
+	start --name timed --disk "$WORK/t.img,iops=1000" --net tap=timed0,ip=10.76.0.2/24 "$ROOTFS" -- \
+		sh -c 'echo up; read go; ping -c 3 10.76.0.1 > /dev/null && echo pong
+			dd if=/dev/vdb of=/dev/null bs=64k iflag=direct && echo read' \
+		< "$WORK/t.in" > "$WORK/t.out" 2> "$WORK/t.err" &
 	local pid=$!
 	exec 9> "$WORK/t.in"
 	wait_for 300 grep -q up "$WORK/t.out"

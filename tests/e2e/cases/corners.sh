@@ -5,7 +5,8 @@
 with_disk() { # IMAGE BODY
 	rm -f "$WORK/d.in"
 	mkfifo "$WORK/d.in"
-	start --disk "$1" "$ROOTFS" -- sh -c "echo up; read go; $2" < "$WORK/d.in" > "$WORK/d.out" 2> "$WORK/d.err" &
+	start --disk "$1" "$ROOTFS" -- sh -c "echo up; read go; $2" \
+		< "$WORK/d.in" > "$WORK/d.out" 2> "$WORK/d.err" &
 	disk_pid=$!
 	exec 9> "$WORK/d.in"
 	wait_for 300 grep -q up "$WORK/d.out"
@@ -38,7 +39,8 @@ block_device() {
 	head -c 4194304 "$BUILD/e2e/random" > "$WORK/loop.img"
 	loop=$(losetup --find --show "$WORK/loop.img")
 	expect 8192 "$(run --disk "$loop" "$ROOTFS" -- sh -c \
-		'cat /sys/block/vdb/size; printf written | dd of=/dev/vdb bs=512 seek=1 conv=fsync 2> /dev/null')" \
+		'cat /sys/block/vdb/size
+		printf written | dd of=/dev/vdb bs=512 seek=1 conv=fsync 2> /dev/null')" \
 		"sectors" || result=1
 	losetup -d "$loop"
 	expect written "$(head -c 519 "$WORK/loop.img" | tail -c 7)" "what was written" || result=1
@@ -60,7 +62,8 @@ gives_back() {
 }
 shrinks() {
 	head -c 4194304 "$BUILD/e2e/random" > "$WORK/d.img"
-	with_disk "$WORK/d.img" 'dd if=/dev/vdb of=/dev/null bs=4k skip=768 count=1 iflag=direct || echo refused; sleep 1000'
+	with_disk "$WORK/d.img" 'dd if=/dev/vdb of=/dev/null bs=4k skip=768 count=1 iflag=direct || echo refused
+		sleep 1000'
 	truncate -s 2M "$WORK/d.img"
 	echo go >&9
 	exec 9>&-
@@ -73,11 +76,13 @@ messages() {
 	local server=$!
 	wait_for 10 grep -q listening "$WORK/echo.log"
 	start --vsock "$WORK/v.sock" "$ROOTFS" -- sh -c \
-		'/bin/vsockload -m load-vsock 9000 1 61000 && /bin/vsockload -m echo-vsock 7000' > "$WORK/m.log" 2>&1 &
+		'/bin/vsockload -m load-vsock 9000 1 61000 && /bin/vsockload -m echo-vsock 7000' \
+		> "$WORK/m.log" 2>&1 &
 	local pid=$!
 	status_of wait_for 300 grep -q listening "$WORK/m.log"
 	cat "$WORK/m.log"
-	[ "$STATUS" -ne 0 ] || status_of "$BUILD/e2e/bin/vsockload" -m load-unix "$WORK/v.sock.seq" 7000 1 61000
+	[ "$STATUS" -ne 0 ] ||
+		status_of "$BUILD/e2e/bin/vsockload" -m load-unix "$WORK/v.sock.seq" 7000 1 61000
 	local result=$STATUS
 	kill $server
 	kill -TERM $pid
@@ -85,10 +90,12 @@ messages() {
 	return "$result"
 }
 no_connect_line() {
-	start --vsock "$WORK/v.sock" "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/n.log" 2> "$WORK/n.err" &
-	local pid=$!
+	start --vsock "$WORK/v.sock" "$ROOTFS" -- sh -c 'echo up; sleep 1000' \
+		> "$WORK/n.log" 2> "$WORK/n.err" &
+	local pid=$! answer
 	wait_for 300 grep -q up "$WORK/n.log"
-	expect "" "$(printf 'GET / HTTP/1.0\n' | timeout 60 socat -t 50 - "UNIX-CONNECT:$WORK/v.sock" 2>&1)" answer
+	answer=$(printf 'GET / HTTP/1.0\n' | timeout 60 socat -t 50 - "UNIX-CONNECT:$WORK/v.sock" 2>&1)
+	expect "" "$answer" answer
 	dies $pid "$WORK/n.err" 'vsock: client without a CONNECT line'
 }
 
