@@ -148,12 +148,12 @@ ends_by_sigsys() {
 	nothing_left
 }
 
-claim "a disk may be a block device ($MODE)" block_device
-claim "what is discarded is given back, what is zeroed is not" gives_back
-claim "an image that shrinks is an I/O error to the guest, and said" shrinks
-claim "messages of up to 61,000 bytes, guest to host and host to guest" messages
-claim "who does not say CONNECT is turned away, and that is said" no_connect_line
-claim "a write to where nothing is harms nobody, and is said" writes_into_the_void
-claim "a machine stopped and continued while a device resets goes on" stopped_meanwhile
-claim "a process that ends by SIGSYS is taken for one that broke its policy" ends_by_sigsys
+shared "a disk may be a block device ($MODE)" block_device
+shared "what is discarded is given back, what is zeroed is not" gives_back
+shared "an image that shrinks is an I/O error to the guest, and said" shrinks
+shared "messages of up to 61,000 bytes, guest to host and host to guest" messages
+shared "who does not say CONNECT is turned away, and that is said" no_connect_line
+shared "a write to where nothing is harms nobody, and is said" writes_into_the_void
+shared "a machine stopped and continued while a device resets goes on" stopped_meanwhile
+shared "a process that ends by SIGSYS is taken for one that broke its policy" ends_by_sigsys
 rm -f "$WORK/d.img" "$WORK/loop.img"

@@ -118,9 +118,9 @@ nobody_there() {
 	expect "(none runs here)" "$("$IMMURE" stats)" "without a VM"
 }
 
-claim "requests, bytes, kicks and interrupts are counted, and no request exits to the VMM" counters_count 3>&1
-claim "a disk is never faster than its limit" limits_limit
-claim "limits change while a request waits for them" limits_change
-claim "a page that is garbage is said to be so, and harms nobody" garbage_is_seen
-claim "of a VM that does not run nothing is said" nobody_there
+shared "requests, bytes, kicks and interrupts are counted, and no request exits to the VMM" counters_count 3>&1
+shared "a disk is never faster than its limit" limits_limit
+shared "limits change while a request waits for them" limits_change
+shared "a page that is garbage is said to be so, and harms nobody" garbage_is_seen
+shared "of a VM that does not run nothing is said" nobody_there
 rm -f "$WORK/c.img" "$WORK/c.in"
