@@ -250,7 +250,8 @@ char *run_config(const struct run_options *o, const struct run_parts *p)
 
 	if (run_cmdline(o, cmdline, sizeof(cmdline)) < 0)
 		return NULL;
-	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:b, s:s, s:I, s:I, s:o, s:o, s:{s:i, s:s, s:i}}",
+	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:b, s:s, s:I, s:I, s:o, s:o, "
+			 "s:{s:i, s:s, s:i}}",
 			 "name", p->name, "kernel", p->kernel, "initrd", p->initrd, "cmdline",
 			 cmdline, "entry", o->entry, "memory", (json_int_t)o->memory, "vcpus",
 			 (int)o->cpus, "console", (int)o->console, "core_scheduling",

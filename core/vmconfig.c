@@ -61,7 +61,8 @@ static bool vsock_valid(const struct vm_device *d)
 
 static bool device_valid(const struct vm_device *d)
 {
-	if ((d->connections != 0) != (d->kind == VM_DEVICE_VSOCK) || !limit_values_ok(&d->limit[0]) || !limit_values_ok(&d->limit[1]))
+	if ((d->connections != 0) != (d->kind == VM_DEVICE_VSOCK) ||
+	    !limit_values_ok(&d->limit[0]) || !limit_values_ok(&d->limit[1]))
 		return false;
 	switch ((enum vm_device_kind)d->kind) {
 	case VM_DEVICE_BLK: return blk_valid(d);

@@ -23,7 +23,8 @@
  *             wall "auto" | "on" | "off", addresses ["10.9.0.2/24", ...] the guest's (default: not
  *             known, any will do), allow ["10.0.0.0/8:443", ...] (default: everything; see
  *             wall_text.h), frame_rate a second from the guest }], behind the disks
- *   vsock     { cid 3..2^32-2, path, connections 1..2048 at a time (default 2048), tx_rate_limiter, rx_rate_limiter }
+ *   vsock     { cid 3..2^32-2, path, connections 1..2048 at a time (default 2048),
+ *             tx_rate_limiter, rx_rate_limiter }
  *   *rate_limiter  { bandwidth, ops }, each { size, one_time_burst (default 0), refill_time }:
  *             tokens (bytes, operations) and milliseconds, as in Firecracker; a size or time of 0
  *             is no limit.  tx: from the guest
