@@ -7,7 +7,7 @@ no_way_out() {
 		cat "$WORK/escape.log"
 		return 1
 	}
-	grep -E '^[0-9]+ (attempts|layers) ' "$WORK/escape.log" | sed 's/^/# /' >&3
+	grep -E '^[0-9]+ (attempts|layers)\b' "$WORK/escape.log" | sed 's/^/# /' >&3
 }
 
 claim "no process breaks out, and what stops it without its filters is there" no_way_out 3>&1
