@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The ids of all machines that root may run at a time: first, and first beyond. */
 static const uint64_t ours_from = CONFIG_UID_BASE;
@@ -84,8 +85,22 @@ static void output(struct advices *to)
 	       "cannot be told from here");
 }
 
+/* What immure does of itself about two things that other checklists ask of a host. */
+static void defaults(bool root, struct advices *to)
+{
+	advise(to, "metadata service", root ? ADVICE_OK : ADVICE_GIVEN,
+	       "a guest that reaches a cloud's metadata service can take the host's credentials",
+	       "without root: give machines a tap whose rules drop 169.254.0.0/16 and fd00:ec2::254",
+	       "%s", root ? "no machine of root's reaches it: the packet wall, unless wall=off"
+			  : "no packet wall before the taps of machines without root");
+	advise(to, "guest's serial port", ADVICE_OK, "a console that writes without end fills disks",
+	       "start machines without --console", "%s",
+	       "off, unless a machine is started with --console; then so much a second");
+}
+
 void advise_admin(const struct doctor_host *h, struct advices *to)
 {
 	ids(h, to);
+	defaults(geteuid() == 0, to);
 	output(to);
 }

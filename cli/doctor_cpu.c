@@ -81,6 +81,27 @@ static enum advice_result judge_vulnerability(const char *text)
 	return ADVICE_UNKNOWN;
 }
 
+/* Flaws that let a guest read more than its own.  A kernel without a file for one of them is older
+ * than what is known of it, and does nothing about it. */
+static void unheard_of(char (*names)[NAME_MAX_BYTES], int n, struct advices *to, const char *why)
+{
+	static const char *const known[] = {
+		"gather_data_sampling", "l1tf", "mds", "meltdown", "mmio_stale_data", "retbleed",
+		"spec_rstack_overflow", "spec_store_bypass", "spectre_v1", "spectre_v2", "tsx_async_abort",
+		"vmscape",
+	};
+	static const char fix[] = "update the kernel";
+
+	for (size_t k = 0; k < array_len(known); k++) {
+		bool there = false;
+
+		for (int i = 0; i < n; i++)
+			there |= strcmp(names[i], known[k]) == 0;
+		if (!there)
+			advise(to, known[k], ADVICE_UNKNOWN, why, fix, "this kernel does not know of it");
+	}
+}
+
 static void vulnerabilities(const struct doctor_host *h, struct advices *to)
 {
 	static const char why[] = "a guest could read what the host or others have in the processor";
@@ -102,6 +123,8 @@ static void vulnerabilities(const struct doctor_host *h, struct advices *to)
 		       strcmp(names[i], "spec_store_bypass") == 0 ? ssb : fix, "%s",
 		       err != 0 ? strerror(err) : text);
 	}
+	if (n >= 0)
+		unheard_of(names, n, to, why);
 }
 
 #define FIX_NESTED(module) "echo 'options " module " nested=0' > /etc/modprobe.d/immure.conf; " \

@@ -23,6 +23,9 @@ static const struct {
 	  "supervisor in it" },
 	{ "network namespace", "made by a thread beside the other work",
 	  "as strong, but made in line, because the user namespace has to own it: starts later" },
+	{ "packet wall", "before every tap, unless turned off",
+	  "none: only the host's root may load it, so the guest sends from any address to any; allow= and "
+	  "rate= are refused" },
 	{ "/dev/kvm", "root's", "the caller must be in the group that owns it" },
 	{ "immure walls", "sees everything", "cannot read the supervisor's namespaces, root and "
 	  "descriptors, nor the kind of some descriptors" },

@@ -29,7 +29,7 @@ enum {
 	ROUNDS_MAX = 1000000,
 };
 
-static const char *const names[VM_PROCESSES] = { "jailer", "vmm", "blk0", "vsock" };
+static const char *const names[VM_PROCESSES] = { "jailer", "vmm", "blk0", "net0", "vsock" };
 
 struct result {
 	unsigned killed[VM_PROCESSES];

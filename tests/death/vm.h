@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-enum { VM_PROCESSES = 4 };	/* the jailer, the VMM, one disk, vsock */
+enum { VM_PROCESSES = 5 };	/* the jailer, the VMM, one disk, one interface, vsock */
 
 /* Where VMs are made: files that every one of them uses. */
 struct ground {
@@ -24,7 +24,7 @@ struct vm {
 	char end[1024];		/* the end message */
 };
 
-/* Makes the guest, the disk and the directories; ends the program when that is impossible. */
+/* Makes the guest, the disk, the directories and, in a network of its own, the tap; ends the program when that is impossible. */
 void ground_make(struct ground *g, const char *bin);
 void ground_remove(const struct ground *g);
 

@@ -43,7 +43,7 @@
 	NOTE(56, "make descriptors until failure", "a matter of quantity: see the bounded suite")\
 	NOTE(57, "flood the log", "a matter of quantity: see the bounded suite")                 \
 	NOTE(58, "storm of fsync", "a matter of quantity: see the bounded suite")                \
-	NOTE(60, "storm of interrupts", "a matter of quantity: see the bounded suite")           \
+	NOTE(60, "storm of interrupts", "its task: the guest's, and paid by whoever sends them")  \
 	NOTE(64, "speculation, timing of a sibling", "host policy: reported, not proven")
 
 enum escape_way {

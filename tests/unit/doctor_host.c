@@ -62,6 +62,16 @@ static const struct {
 	{ "sys/devices/system/cpu/smt/control", "off\n" },
 	{ "sys/devices/system/cpu/vulnerabilities/l1tf", "Not affected\n" },
 	{ "sys/devices/system/cpu/vulnerabilities/mds", "Mitigation: Clear CPU buffers; SMT disabled\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/gather_data_sampling", "Not affected\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/meltdown", "Not affected\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/mmio_stale_data", "Not affected\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/retbleed", "Not affected\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/spec_rstack_overflow", "Not affected\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/spec_store_bypass", "Not affected\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/spectre_v1", "Not affected\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/spectre_v2", "Not affected\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/tsx_async_abort", "Not affected\n" },
+	{ "sys/devices/system/cpu/vulnerabilities/vmscape", "Not affected\n" },
 	{ "sys/devices/system/cpu/vulnerabilities/old_microcode", "Not affected\n" },
 	{ "sys/module/kvm_amd/parameters/nested", "0\n" },
 	{ "sys/module/kvm/parameters/nx_huge_pages", "Y\n" },
@@ -182,7 +192,7 @@ Test(production, a_good_host_gets_no_advice)
 	ask();
 	for (unsigned i = 0; i < all.n; i++)
 		cr_assert_eq(all.a[i].result, ADVICE_OK, "%s: %s", all.a[i].name, all.a[i].state);
-	cr_assert_eq(all.n, 3 + 4 + 3 + 9 + 2 + 1);
+	cr_assert_eq(all.n, 3 + 14 + 3 + 9 + 2 + 1);
 }
 
 Test(production, processor)
@@ -203,6 +213,7 @@ Test(production, processor)
 	says("sys/module/kvm_amd/parameters/nested", "1\n", "nested virtualization", ADVICE_GIVEN);
 	says("sys/module/kvm_amd/parameters/nested", "Y\n", "nested virtualization", ADVICE_GIVEN);
 	says("sys/module/kvm_amd/parameters/nested", "N\n", "nested virtualization", ADVICE_OK);
+	absent("sys/devices/system/cpu/vulnerabilities/vmscape", "vmscape", ADVICE_UNKNOWN);
 	absent("sys/module/kvm_amd/parameters/nested", "nested virtualization", ADVICE_UNKNOWN);
 	says("sys/module/kvm/parameters/nx_huge_pages", "N\n", "kvm nx_huge_pages", ADVICE_GIVEN);
 	put_file("sys/devices/system/cpu/vulnerabilities/itlb_multihit", "Not affected\n");

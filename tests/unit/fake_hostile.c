@@ -9,6 +9,7 @@
 #include "core/report.h"
 #include "core/vmconfig.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -16,7 +17,7 @@
 
 enum {
 	CHUNK = 64 << 10, CHUNKS = 8192, THREADS = 64, STACK = 4096, DISK_BYTES = 1 << 20,
-	LINE = 256, BLOCK = 64 << 10,
+	LINE = 256, BLOCK = 64 << 10, FDS = 1 << 20,
 };
 
 static void spin(void)
@@ -79,6 +80,20 @@ static void threads(void)
 		n++;
 	text[9] = (char)('0' + n / 10);
 	text[10] = (char)('0' + n % 10);
+	say(text, sizeof(text) - 1);
+}
+
+static void put_number(char *end, unsigned long n);
+
+/* Copies of the log's, as many as it gets. */
+static void descriptors(void)
+{
+	char text[] = "........ descriptors\n";
+	unsigned long n = 0;
+
+	while (n < FDS && call(SYS_fcntl, FD_LOG, F_DUPFD_CLOEXEC, 0, 0) >= 0)
+		n++;
+	put_number(text + 8, n);
 	say(text, sizeof(text) - 1);
 }
 
@@ -165,6 +180,8 @@ static void waste(const char *order, const char *name)
 		touch();
 	if (told(order, "threads", name))
 		threads();
+	if (told(order, "descriptors", name))
+		descriptors();
 	if (told(order, "storm", name))
 		storm();
 	if (told(order, "drink", name))

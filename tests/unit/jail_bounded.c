@@ -20,12 +20,12 @@ enum {
 
 TestSuite(bounded, .init = make, .fini = undo, .timeout = 600);
 
-static const char *const processes[] = { "vmm", "blk", "vsock" };
+static const char *const processes[] = { "vmm", "blk", "net", "vsock" };
 
 /* As the plan calls it. */
 static const char *name_of(const char *process)
 {
-	return strcmp(process, "blk") == 0 ? "blk0" : process;
+	return strcmp(process, "blk") == 0 ? "blk0" : strcmp(process, "net") == 0 ? "net0" : process;
 }
 
 /* ---- processors ---- */
@@ -102,7 +102,7 @@ static void take_all(const char *process)
 
 ParameterizedTestParameters(bounded, memory_ends_with_the_guests_and_eight_mebibytes)
 {
-	static size_t index[] = { 0, 1, 2 };
+	static size_t index[] = { 0, 1, 2, 3 };
 
 	_Static_assert(array_len(index) == array_len(processes), "each");
 	return cr_make_param_array(size_t, index, array_len(index));
@@ -157,7 +157,38 @@ Test(bounded, threads_are_numbered)
 {
 	threads_are("vmm", "threads: 01", "threads: 02");
 	threads_are("blk", "threads: 00", "threads: 00");
+	threads_are("net", "threads: 00", "threads: 00");
 	threads_are("vsock", "threads: 00", "threads: 00");
+}
+
+/* How many descriptors @process gets when it asks for as many as there are. */
+static unsigned long descriptors_of(const char *process)
+{
+	unsigned long got = 0;
+	char order[32];
+	json_t *e;
+
+	snprintf(order, sizeof(order), "descriptors %s", process);
+	start(order, disk(), true, "");
+	e = rig_expect(&r, "log");
+	cr_assert_str_eq(rig_word(e, "process"), name_of(process));
+	cr_assert_eq(sscanf(rig_word(e, "text"), "%lu descriptors", &got), 1, "%s", rig_word(e, "text"));
+	json_decref(e);
+	neighbour_answers(&n, QUESTIONS);
+	stop();
+	return got;
+}
+
+Test(bounded, descriptors_are_numbered)
+{
+	const unsigned long most[] = { VMM_NFDS, BLK_NFDS, NET_NFDS, VSOCK_CONN0 + CONNECTIONS + 1 };
+
+	for (size_t i = 0; i < array_len(processes); i++) {
+		unsigned long got = descriptors_of(processes[i]);
+
+		cr_log_info("%s: %lu descriptors more, of %lu", processes[i], got, most[i]);
+		cr_assert(got > 0 && got < most[i], "%s: %lu", processes[i], got);
+	}
 }
 
 /* What no filter and no rlimit keeps from it meets the cgroup: how many children a process can

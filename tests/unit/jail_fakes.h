@@ -20,8 +20,10 @@ static inline void rig_copy(const struct rig *r, const char *from, const char *n
 }
 
 static const char *const rig_programs[] = {
-	"immure-jailer", "immure-vmm", "immure-blk", "immure-vsock",
+	"immure-jailer", "immure-vmm", "immure-blk", "immure-vsock", "immure-net",
 };
+
+enum { RIG_PROGRAMS = sizeof(rig_programs) / sizeof(rig_programs[0]) };
 
 /* From now on @r starts the real jailer, and @fake instead of the others. */
 static inline void rig_fakes(struct rig *r, const char *fake)
@@ -35,7 +37,7 @@ static inline void rig_fakes(struct rig *r, const char *fake)
 	snprintf(from, sizeof(from), "%s/../bin/immure-jailer", self);
 	rig_copy(r, from, rig_programs[0]);
 	snprintf(from, sizeof(from), "%s/%s", self, fake);
-	for (size_t i = 1; i < 4; i++)
+	for (size_t i = 1; i < RIG_PROGRAMS; i++)
 		rig_copy(r, from, rig_programs[i]);
 }
 
@@ -43,7 +45,7 @@ static inline void rig_remove_fakes(struct rig *r)
 {
 	char path[128];
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < RIG_PROGRAMS; i++) {
 		snprintf(path, sizeof(path), "%s/%s", r->bin, rig_programs[i]);
 		unlink(path);
 	}

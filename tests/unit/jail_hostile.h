@@ -8,8 +8,11 @@
 #include "tests/unit/jail_neighbour.h"
 #include "tests/unit/jail_usage.h"
 
+#include <sched.h>
+
 enum {
 	RAM = 32 << 20,
+	CONNECTIONS = 6,	/* of vsock, as `immure run` asks for */
 	QUESTIONS = 20,		/* to the neighbour */
 };
 
@@ -19,6 +22,9 @@ static struct neighbour n;
 static void make(void)
 {
 	r = rig_make(0);
+	/* A network of this test's own: the VM's tap is made in it. */
+	if (unshare(CLONE_NEWNET) < 0 || access("/dev/net/tun", F_OK) != 0)
+		cr_skip("no tap can be made here");
 	rig_fakes(&r, "fake_hostile");
 	neighbour_start(&n);
 }
@@ -45,7 +51,7 @@ static const char *disk(void)
 	return path;
 }
 
-/* Starts the VM: the VMM, one disk on @image and, with @vsock, that.  @order is for its processes
+/* Starts the VM: the VMM, one disk on @image, a network interface and, with @vsock, that.  @order is for its processes
  * (fake_hostile.c), @limits are members of the configuration's "limits". */
 static void start(const char *order, const char *image, bool vsock, const char *limits)
 {
@@ -53,10 +59,11 @@ static void start(const char *order, const char *image, bool vsock, const char *
 
 	if (vsock)
 		snprintf(socket, sizeof(socket),
-			 ",\"vsock\":{\"cid\":3,\"path\":\"%s/parent/run/v.sock\",\"connections\":6}", r.dir);
+			 ",\"vsock\":{\"cid\":3,\"path\":\"%s/parent/run/v.sock\",\"connections\":%d}", r.dir,
+			 CONNECTIONS);
 	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":5,\"kernel\":\"%s/idle\","
 		 "\"entry\":\"flat\",\"memory\":%d,\"disks\":[{\"path\":\"%s\","
-		 "\"readonly\":false}],\"cmdline\":\"%s\",\"limits\":{%s}%s}", r.name, r.dir, RAM,
+		 "\"readonly\":false}],\"net\":[{\"tap\":\"waste0\"}],\"cmdline\":\"%s\",\"limits\":{%s}%s}", r.name, r.dir, RAM,
 		 image, order, limits, socket);
 	rig_start(&r, text);
 }

@@ -4,6 +4,11 @@
 # One machine for all that is only looked at.
 truncate -s 1048576 "$WORK/w.img"
 SEEN_OPTIONS=(--cpus 2 --disk "$WORK/w.img")
+# A tap that is made and goes with the machine is root's.
+PROCESSES='vmm blk vsock jailer'
+NET=()
+[ "$MODE" != root ] || NET=(--net tap=made0) PROCESSES='vmm blk net vsock jailer'
+SEEN_OPTIONS+=("${NET[@]}")
 start --name seen "${SEEN_OPTIONS[@]}" "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/seen.log" 2> "$WORK/seen.err" &
 seen=$!
 
@@ -84,9 +89,9 @@ ended_or_up() { # PID
 	grep -q up "$WORK/p.log" || ! kill -0 "$1" 2> /dev/null
 }
 # All of them exist, and the guest boots.
-whole_vm() { [ -n "$(pids vmm)" ] && [ -n "$(pids blk)" ] && [ -n "$(pids vsock)" ]; }
+whole_vm() { local p; for p in $PROCESSES; do [ -n "$(pids "$p")" ] || return 1; done; }
 killed() { # PROCESS
-	start "$ROOTFS" -- sleep 1000 > "$WORK/k.log" 2> "$WORK/k.err" &
+	start "${NET[@]}" "$ROOTFS" -- sleep 1000 > "$WORK/k.log" 2> "$WORK/k.err" &
 	local pid=$!
 	wait_for 300 whole_vm
 	sleep 1
@@ -107,7 +112,7 @@ client_killed() {
 	guest true
 	nothing_left
 }
-no_vm() { [ -z "$(pids jailer)$(pids vmm)$(pids blk)$(pids vsock)" ]; }
+no_vm() { [ -z "$(pids jailer)$(pids vmm)$(pids blk)$(pids net)$(pids vsock)" ]; }
 
 claim "every thread: two filters, no privileges, empty root, only its plan ($MODE)" walls
 claim "\`immure walls\` finds the VM by name and every wall standing ($MODE)" walls_command
@@ -116,7 +121,7 @@ claim "no device can be opened in the VM's cgroup ($MODE)" devices_denied
 claim "the VM that was looked at ends, and nothing of it is left ($MODE)" seen_ends
 wait $seen 2> /dev/null
 claim "what must not speculate does not, or does not start ($MODE)" speculation
-for p in vmm blk vsock jailer; do
+for p in $PROCESSES; do
 	claim "immure-$p killed: the VM ends within seconds with 125 ($MODE)" killed $p
 done
 claim "the client killed: nothing is left behind ($MODE)" client_killed
