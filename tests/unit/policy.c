@@ -533,6 +533,25 @@ Test(policies, the_only_ioctls_run_a_vcpu_and_route_interrupts)
 	}
 }
 
+/* All requests that KVM could know, not only those it knows. */
+Test(policies, of_kvms_requests_one_runs_a_vcpu_and_one_routes_interrupts)
+{
+	enum { NUMBERS = 256, SIZES = 1024, DIRECTIONS = 4 };
+	const int nr = policy_syscall("ioctl");
+
+	load_file(&policy, "vmm-vcpu");
+	for (uint64_t number = 0; number < NUMBERS; number++) {
+		for (uint64_t size = 0; size < SIZES * DIRECTIONS; size++) {
+			uint64_t request = (size / SIZES) << _IOC_DIRSHIFT | (size % SIZES) << _IOC_SIZESHIFT |
+					   KVMIO << _IOC_TYPESHIFT | number;
+			const uint64_t vcpu[6] = { VMM_VCPU0, request }, vm[6] = { VMM_VM, request, 1 };
+
+			cr_assert_eq(policy_allows(&policy, nr, vcpu), request == KVM_RUN);
+			cr_assert_eq(policy_allows(&policy, nr, vm), request == KVM_SET_GSI_ROUTING);
+		}
+	}
+}
+
 /* Every descriptor argument of a call that may be made is pinned; the supervisor's two
  * exceptions are connections, which have any free number. */
 Test(policies, every_rule_names_its_descriptor)
