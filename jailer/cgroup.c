@@ -310,6 +310,18 @@ static int v2_rootless_parent(void)
 
 /* ---- v1 ---- */
 
+/* A kernel may have no quotas; and within one that is lower already, a container's perhaps, it
+ * refuses a higher one. */
+static int v1_quota(struct cgroup *cg, int leaf, uint64_t quota)
+{
+	int rc = write_number(leaf, "cpu.cfs_quota_us", quota);
+
+	if (rc != -ENOENT && rc != -EINVAL)
+		return rc;
+	note(cg, rc == -ENOENT ? "CPU" : "CPU (the host's own limit is lower)");
+	return 0;
+}
+
 static int v1_limit(struct cgroup *cg, unsigned which, int leaf, const struct plan *p,
 		    const struct opened *o)
 {
@@ -319,7 +331,7 @@ static int v1_limit(struct cgroup *cg, unsigned which, int leaf, const struct pl
 	if (which == 1)
 		return write_number(leaf, "pids.max", pc->pids_max);
 	if (which == 2)
-		return write_number(leaf, "cpu.cfs_quota_us", pc->cpu_percent * 1000ull);
+		return v1_quota(cg, leaf, pc->cpu_percent * 1000ull);
 	if (which == 3)
 		return limit_io(cg, leaf, p, o, false);
 	rc = write_number(leaf, "memory.limit_in_bytes", pc->memory_max);

@@ -42,9 +42,9 @@ claim() {
 	fi
 }
 
-# shared SENTENCE COMMAND...: a claim that no version of the host's kernel decides.  The hosts of one
-# run take turns with them, and begin with another one for each user: so every host sees each, and
-# each user does, but not every host with every user.  SHARE is "INDEX/HOSTS"; without it all is done.
+# shared SENTENCE COMMAND...: a claim that no version of the host's kernel decides: one host of a run
+# makes it, in turns.  Root and an ordinary user begin with another host, so what both do is seen in
+# both.  SHARE is "INDEX/HOSTS"; without it all is done.
 shared_turn=0
 shared() {
 	local index=${SHARE%/*} hosts=${SHARE#*/} first=0

@@ -254,6 +254,35 @@ Test(jail, without_its_supervisor_nothing_lives_on, .timeout = 60)
 	rig_remove(&r);
 }
 
+/* Writes @text to @file of the directory that all VMs' cgroups of the v1 CPU controller lie in. */
+static bool set_parent_quota(const char *text)
+{
+	int fd = open("/sys/fs/cgroup/cpu/immure/cpu.cfs_quota_us", O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return done;
+}
+
+Test(jail, a_share_above_that_of_the_whole_is_a_note_and_no_failure, .timeout = 60)
+{
+	struct rig r;
+	json_t *e;
+
+	mkdir("/sys/fs/cgroup/cpu/immure", 0755);
+	if (!set_parent_quota("150000"))
+		cr_skip("needs the CPU controller of cgroup version 1");
+	r = rig_make(0);
+	rig_start(&r, rig_config(&r, "done", ",\"limits\":{\"cpu_percent\":200}"));
+	e = rig_event(&r);
+	cr_expect(set_parent_quota("-1"));
+	cr_expect(strstr(rig_word(e, "text"), "not limited: CPU") != NULL, "%s", rig_word(e, "text"));
+	json_decref(e);
+	json_decref(rig_end(&r, "guest-poweroff", 0));
+	rig_nothing_left(&r);
+	rig_remove(&r);
+}
+
 Test(jail, without_its_caller_the_vm_ends, .timeout = 60)
 {
 	struct rig r = rig_make(0);

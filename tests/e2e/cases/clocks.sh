@@ -29,5 +29,5 @@ timed() {
 }
 
 claim "this host has no vDSO" has_no_vdso
-claim "disk, network and sockets keep their rates without a vDSO" timed
+claim "disk, network and sockets with rate limits work without a vDSO" timed
 rm -f "$WORK/t.img" "$WORK/t.in"

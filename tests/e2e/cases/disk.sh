@@ -80,6 +80,6 @@ claim "a read-only disk is refused to the writer and stays as it was" read_only_
 shared "capacity is whole sectors of the file" capacity
 shared "an image's bytes never choose a format" image_magic_stays_raw
 shared "two VMs never write one image" one_writer
-shared "a VM that outgrows its memory limit is told so" memory_limit
+claim "a VM that outgrows its memory limit is told so" memory_limit
 shared "reading 64 MiB causes no user-space exit a request" no_exit_per_request 3>&1
 rm -f "$DISKS/target" "$DISKS/odd" "$DISKS/raw" "$DISKS/shared"

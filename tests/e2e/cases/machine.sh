@@ -64,7 +64,7 @@ within_eight_mebibytes() {
 	return "$result"
 }
 
-shared "what a VM of 256 MiB takes beyond them, and may take, is below 8 MiB" within_eight_mebibytes
+claim "what a VM of 256 MiB takes beyond them, and may take, is below 8 MiB" within_eight_mebibytes
 shared "1 processor" cpus 1
 shared "2 processors" cpus 2
 shared "4 processors" cpus 4

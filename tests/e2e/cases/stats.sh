@@ -50,7 +50,9 @@ counters_count() {
 	expect 8388608 $(($(value immure_blk_bytes_total '"blk1",op="read"') - bytes)) "bytes"
 	echo "2048 requests: $kicks kicks, $interrupts interrupts, $((exits_after - exits_before)) exits to the VMM" |
 		tee /dev/fd/3
-	[ $((exits_after - exits_before)) -lt 20 ] && [ "$kicks" -ge 2048 ] && [ "$interrupts" -ge 2048 ]
+	[ $((exits_after - exits_before)) -lt 20 ]
+	[ "$kicks" -ge 2048 ]
+	[ "$interrupts" -ge 2048 ]
 	"$IMMURE" stats counted | tee "$WORK/people"
 	grep -q '^blk1 *requests read' "$WORK/people"
 	"$IMMURE" stats --json | python3 -c 'import json, sys
@@ -106,7 +108,8 @@ garbage_is_seen() {
 	# The page of the third process; its magic number goes.
 	printf 'garbage!' | dd of="$RUN_PARENT/counted/pages" bs=1 seek=$((3 * 4096)) conv=notrunc 2> /dev/null
 	"$IMMURE" stats counted > "$WORK/people"
-	grep -q '^blk1 *untrusted' "$WORK/people" && grep -q '^vmm *exits' "$WORK/people"
+	grep -q '^blk1 *untrusted' "$WORK/people"
+	grep -q '^vmm *exits' "$WORK/people"
 	ask 4
 	end_counted
 }

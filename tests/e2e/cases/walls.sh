@@ -30,7 +30,8 @@ limits_bite() {
 	seen_up
 	group=$(seen_group)
 	for f in memory.max pids.max cpu.max; do echo "$f: $(cat "$group/$f")"; done
-	[ "$(cat "$group/memory.max")" != max ] && [ "$(cat "$group/pids.max")" != max ]
+	[ "$(cat "$group/memory.max")" != max ]
+	[ "$(cat "$group/pids.max")" != max ]
 	# Two processors, and one for what serves them.
 	expect "300000 100000" "$(cat "$group/cpu.max")" "cpu.max"
 }
