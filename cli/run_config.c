@@ -27,9 +27,10 @@ enum { GUEST_CID = 3 };
 
 /* A Debian kernel takes 42 to 48 MiB before it has given its boot code back.  In a machine of 64
  * there is no room for the files of tracefs (9 MiB before Linux 6.6) and /sys/kernel/slab, nor for
- * the reserve that huge pages ask for. */
+ * the reserve that huge pages ask for, nor for the 4 MiB in which memory control groups account for
+ * a chunk of per-CPU memory as large as a huge page: chunks of pages are a tenth of that. */
 #define SMALL_WORDS " initcall_blacklist=tracer_init_tracefs,slab_sysfs_init" \
-		    " transparent_hugepage=never"
+		    " transparent_hugepage=never percpu_alloc=page"
 #define SMALL_BYTES (96ull << 20)
 
 int run_cmdline(const struct run_options *o, char *buf, size_t size)

@@ -7,7 +7,7 @@
  * a line for each rule that no recorded call needed, "FILE: RULE # REASON"; in front of it "maybe"
  * if that depends on timing or on the host.  It is compared both ways.  Prints TAP lines, with
  * --table before them how many calls each rule let pass. */
-#include "tests/policy/policies.h"
+#include "tests/policy/used_policies.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -7,7 +7,7 @@
  * each call that some rule tells from the others: "KIND NR ARG0 ... ARG5 COUNT", the arguments in
  * hexadecimal without the bits that no rule looks at; first the fingerprint of the masks, last how
  * many calls were lost.  Ends with the command's status; 125 is its own.  Needs root. */
-#include "tests/policy/policies.h"
+#include "tests/policy/used_policies.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -8,7 +8,7 @@ int unused_main(int argc, char *argv[]);
 #include "policy/compile_bpf.c"
 #include "policy/compile_names.c"
 #include "policy/compile_parse.c"
-#include "tests/policy/policies.c"
+#include "tests/policy/used_policies.c"
 
 #include <criterion/criterion.h>
 #include <linux/falloc.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policies.c: see policies.h. */
-#include "tests/policy/policies.h"
+/* used_policies.c: see used_policies.h. */
+#include "tests/policy/used_policies.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policies.h: the policy files, and under which of them each kind of thread lies. */
-#ifndef IMMURE_TESTS_POLICY_POLICIES_H
-#define IMMURE_TESTS_POLICY_POLICIES_H
+/* used_policies.h: the policy files, and under which of them each kind of thread lies. */
+#ifndef IMMURE_TESTS_POLICY_USED_POLICIES_H
+#define IMMURE_TESTS_POLICY_USED_POLICIES_H
 
 #include "policy/compile.h"
 #include "tests/policy/used.h"
