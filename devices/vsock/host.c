@@ -30,18 +30,29 @@ static bool would_block(int err)
 	return err == EAGAIN || err == EWOULDBLOCK || err == EINTR;
 }
 
-int host_accept(struct host *h, enum host_kind kind)
+int host_accept(struct host *h, enum host_kind kind, uint64_t now)
 {
 	static struct log_limit limit;
 	int fd = accept4(h->listen[kind], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0)
 		return fd;
-	if (would_block(errno))
-		h->listen_ready[kind] = false;
-	else if (errno != ECONNABORTED)
+	h->listen_ready[kind] = false;
+	if (!would_block(errno)) {
+		/* The host's file table may be full, by whomever: the client waits on, and no
+		 * event will tell when it can be had. */
 		log_limited(&limit, "vsock: accept: error %d", errno);
+		h->retry_at = now + HOST_RETRY;
+	}
 	return -1;
+}
+
+void host_retry(struct host *h, uint64_t now)
+{
+	if (h->retry_at == 0 || h->retry_at > now)
+		return;
+	h->retry_at = 0;
+	h->listen_ready[HOST_STREAM] = h->listen_ready[HOST_SEQ] = true;
 }
 
 static bool watch(const struct host *h, const struct conn *c, uint32_t cookie, int op,

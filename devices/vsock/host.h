@@ -20,6 +20,7 @@ struct host {
 	int epoll, dial;
 	int listen[HOST_KINDS];
 	bool listen_ready[HOST_KINDS];	/* somebody may wait to be accepted */
+	uint64_t retry_at;	/* ms: somebody waits and is to be tried again; 0: nobody */
 	bool dial_ready;	/* an answer may be there */
 	bool dial_dead;		/* the supervisor's end is closed or broke the protocol */
 	uint32_t dials;		/* requests that were not answered yet */
@@ -31,14 +32,19 @@ enum {
 	 * supervisor's user together against the supervisor's RLIMIT_NOFILE (1024): thirty
 	 * VMs of one user fit in. */
 	HOST_DIALS_MAX = 32,
+
+	HOST_RETRY = 100,	/* ms, where no event says that there is something to have again */
 };
 
 /* In epoll_event.data.u64: a connection's cookie with this bit, or a plain descriptor. */
 #define HOST_EVENT_CONN (1ull << 32)
 
-/* The next client's descriptor, or -1 when there is none (then listen_ready is false) or none
- * can be had now. */
-must_check int host_accept(struct host *h, enum host_kind kind);
+/* The next client's descriptor, or -1 when there is none or, until h->retry_at, none can be had:
+ * then listen_ready is false. */
+must_check int host_accept(struct host *h, enum host_kind kind, uint64_t now);
+
+/* It is @now: what waited for h->retry_at may be tried again. */
+void host_retry(struct host *h, uint64_t now);
 
 /* Bounds what the socket of a new connection holds, and has the loop told when it becomes
  * readable or ends.  False: it is none, or the kernel has no memory for it. */

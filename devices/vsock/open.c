@@ -180,7 +180,7 @@ bool vsock_accept_clients(struct vsock *v)
 
 		if (!may_accept(v, kind))
 			kind = kind == HOST_STREAM ? HOST_SEQ : HOST_STREAM;
-		fd = may_accept(v, kind) ? host_accept(&v->host, kind) : -1;
+		fd = may_accept(v, kind) ? host_accept(&v->host, kind, v->now) : -1;
 		if (fd >= 0)
 			greet(v, kind == HOST_SEQ ? VSOCK_TYPE_SEQPACKET : VSOCK_TYPE_STREAM, fd);
 		else if (!may_accept(v, HOST_STREAM) && !may_accept(v, HOST_SEQ))

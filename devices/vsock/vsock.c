@@ -326,6 +326,7 @@ static void expire(struct vsock *v)
 {
 	struct conn *c;
 
+	host_retry(&v->host, v->now);
 	for (int i = LIST_PATIENCE; i <= LIST_LINE; i++)
 		while ((c = conn_list_first(&v->table, (enum conn_list)i)) != NULL &&
 		       c->deadline <= v->now)
@@ -334,16 +335,19 @@ static void expire(struct vsock *v)
 
 int vsock_timeout(struct vsock *v)
 {
-	const struct conn *a = conn_list_first(&v->table, LIST_PATIENCE);
-	const struct conn *b = conn_list_first(&v->table, LIST_LINE);
-	uint64_t left = UINT64_MAX, held = flow_wait(&v->flow);
+	uint64_t held = flow_wait(&v->flow), left = UINT64_MAX;
+	uint64_t next = v->host.retry_at != 0 ? v->host.retry_at : UINT64_MAX;
 
+	for (int i = LIST_PATIENCE; i <= LIST_LINE; i++) {
+		const struct conn *c = conn_list_first(&v->table, (enum conn_list)i);
+
+		if (c != NULL)
+			next = min_u64(next, c->deadline);
+	}
+	if (next != UINT64_MAX)
+		left = next > v->now ? next - v->now : 0;
 	if (held != 0)
-		left = (held + BUCKET_NS_PER_MS - 1) / BUCKET_NS_PER_MS;
-	if (a != NULL)
-		left = min_u64(left, a->deadline > v->now ? a->deadline - v->now : 0);
-	if (b != NULL)
-		left = min_u64(left, b->deadline > v->now ? b->deadline - v->now : 0);
+		left = min_u64(left, (held + BUCKET_NS_PER_MS - 1) / BUCKET_NS_PER_MS);
 	return left <= VSOCK_LINE_PATIENCE ? (int)left : -1;
 }
 

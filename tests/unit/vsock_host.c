@@ -18,6 +18,19 @@ ssize_t sendto(int fd, const void *data, size_t n, int flags, const struct socka
 	return syscall(SYS_sendto, fd, data, n, flags, to, len);
 }
 
+/* The same: fails while it is set, and counts. */
+static int refuse_accept, accepts;
+
+int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
+{
+	accepts++;
+	if (refuse_accept != 0) {
+		errno = refuse_accept;
+		return -1;
+	}
+	return (int)syscall(SYS_accept4, fd, from, len, flags);
+}
+
 TestSuite(vsock_host, .init = device_init, .timeout = 120);
 
 /* A client whose connection the guest accepted; returns its descriptor and the host port. */
@@ -279,6 +292,38 @@ Test(vsock_host, clients_wait_for_a_driver)
 	give_buffers();
 	pump();
 	expect(VSOCK_OP_REQUEST, 52, PORT_FIRST);
+}
+
+Test(vsock_host, clients_that_the_host_has_no_file_for_are_tried_again_and_cost_no_turns)
+{
+	static const int full[] = { ENFILE, EMFILE, ENOMEM, ECONNABORTED };
+
+	for (size_t i = 0; i < array_len(full); i++) {
+		int fd = client(), tried;
+		struct say s;
+
+		refuse_accept = full[i];
+		accepts = 0;
+		/* Each pump() comes to rest. */
+		client_says(fd, "CONNECT 52\n");
+		tried = accepts;
+		cr_assert(tried > 0 && tried <= HOST_KINDS, "%d", tried);
+		cr_assert_eq(vsock_timeout(&dev), HOST_RETRY);
+		later(HOST_RETRY - 1);
+		cr_assert_eq(accepts, tried, "too early");
+		cr_assert_eq(vsock_timeout(&dev), 1);
+		later(1);
+		cr_assert(accepts > tried && accepts <= tried + HOST_KINDS, "%d", accepts);
+		refuse_accept = 0;
+		expect_nothing();
+		later(HOST_RETRY);
+		cr_assert(guest_hears(&s));
+		cr_assert_eq(le16(s.h.op), VSOCK_OP_REQUEST);
+		guest_op(VSOCK_OP_RST, 52, le32(s.h.src_port));
+		cr_assert(is_closed(fd));
+		cr_assert_eq(vsock_timeout(&dev), -1, "nobody waits any more");
+		close(fd);
+	}
 }
 
 /* ---- the supervisor ---- */
