@@ -91,6 +91,7 @@ enum conn_list {
 	LIST_DIAL,	/* waits to be asked for at the supervisor */
 	LIST_PATIENCE,	/* somebody's answer is due at its deadline */
 	LIST_LINE,	/* CONNECT line is due at its deadline */
+	LIST_LINE_SEQ,	/* those of them that are SEQPACKET, and have a slot for messages */
 	LIST_DRAIN,	/* over for the guest, and the host has yet to take what it sent */
 	CONN_LISTS
 };

@@ -17,14 +17,18 @@
 
 static struct conn *new_conn(struct vsock *v, enum conn_state state, int type, int fd)
 {
-	bool seq = type == VSOCK_TYPE_SEQPACKET;
+	struct conn *silent = conn_list_first(&v->table, LIST_LINE_SEQ);
+	bool no_slot = type == VSOCK_TYPE_SEQPACKET && message_slot(&v->table.messages) < 0;
 	struct conn *c = conn_new(&v->table, state, type, fd);
 
-	/* Short of slots for messages, or of entries. */
-	if (c == NULL && vsock_drop_drain(v, seq && message_slot(&v->table.messages) < 0 ? type
-											 : 0))
-		c = conn_new(&v->table, state, type, fd);
-	return c;
+	if (c != NULL)
+		return c;
+	/* Short of slots for messages: who has said nothing loses nothing.  Or of entries. */
+	if (no_slot && silent != NULL)
+		vsock_forget(v, silent);
+	else if (!vsock_drop_drain(v, no_slot ? type : 0))
+		return NULL;
+	return conn_new(&v->table, state, type, fd);
 }
 
 struct conn *vsock_request(struct vsock *v, uint32_t guest_port, uint32_t host_port, int type)
@@ -71,6 +75,7 @@ void vsock_client_line(struct vsock *v, struct conn *c)
 		return;
 	}
 	conn_list_remove(&v->table, LIST_LINE, c);
+	conn_list_remove(&v->table, LIST_LINE_SEQ, c);
 	conn_bind(&v->table, c, port, conn_pick_port(&v->table, port));
 	v->cut_off = false;
 	c->state = CONN_ASKING;
@@ -156,19 +161,37 @@ static void greet(struct vsock *v, int type, int fd)
 	}
 	c->deadline = v->now + VSOCK_LINE_PATIENCE;
 	conn_list_add(&v->table, LIST_LINE, c);
+	if (type == VSOCK_TYPE_SEQPACKET)
+		conn_list_add(&v->table, LIST_LINE_SEQ, c);
 	if (!host_adopt(&v->host, c, conn_cookie(&v->table, c)))
 		vsock_forget(v, c);
 }
 
+/* Is there a slot for messages, or a client that had time to say its line and has one? */
+static bool may_have_slot(struct vsock *v)
+{
+	const struct conn *c = conn_list_first(&v->table, LIST_LINE_SEQ);
+	uint64_t due;
+
+	if (message_slot(&v->table.messages) >= 0)
+		return true;
+	if (c == NULL)
+		return false;
+	due = c->deadline - VSOCK_LINE_PATIENCE + HOST_RETRY;
+	if (due > v->now)
+		v->host.retry_at = due;
+	return due <= v->now;
+}
+
 /* While the table is full, or there is no driver, clients wait in the socket's own queue; so do
  * those that want messages while there is no slot.  A guest that knows no messages has none. */
-static bool may_accept(const struct vsock *v, enum host_kind kind)
+static bool may_accept(struct vsock *v, enum host_kind kind)
 {
 	bool drains = v->table.list[LIST_DRAIN].count > 0;
 
 	if (!v->host.listen_ready[kind] || (v->table.used == v->table.limit && !drains))
 		return false;
-	return kind == HOST_STREAM || (v->seqpacket && message_slot(&v->table.messages) >= 0);
+	return kind == HOST_STREAM || (v->seqpacket && may_have_slot(v));
 }
 
 bool vsock_accept_clients(struct vsock *v)

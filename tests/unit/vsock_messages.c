@@ -383,6 +383,45 @@ Test(vsock_messages, begin_with_a_message_that_is_the_line)
 	expect_nothing();
 }
 
+Test(vsock_messages, silent_clients_keep_neither_the_guest_nor_others_out)
+{
+	int fd[MESSAGE_SLOTS], more[3];
+
+	for (int i = 0; i < MESSAGE_SLOTS; i++) {
+		fd[i] = client_seq();
+		pump();
+	}
+	cr_assert_eq(message_slot(&dev.table.messages), -1);
+	seq_connects(1, 2);
+	cr_assert(is_closed(fd[0]), "the oldest makes room");
+	cr_assert_not(is_closed(fd[1]));
+	/* Clients give each other time to speak. */
+	client_says(fd[1], "CONNECT 52\n");
+	seq_hears(VSOCK_OP_REQUEST, 52, PORT_FIRST);
+	for (int i = 0; i < 3; i++) {
+		more[i] = client_seq();
+		client_says(more[i], i == 1 ? "CONNECT 54\n" : "CONNECT 53\n");
+	}
+	expect_nothing();
+	cr_assert_eq(vsock_timeout(&dev), HOST_RETRY);
+	later(HOST_RETRY - 1);
+	cr_assert_eq(vsock_timeout(&dev), 1);
+	cr_assert_not(is_closed(fd[2]));
+	later(1);
+	seq_hears(VSOCK_OP_REQUEST, 53, PORT_FIRST + 1);
+	seq_hears(VSOCK_OP_REQUEST, 54, PORT_FIRST + 2);
+	seq_hears(VSOCK_OP_REQUEST, 53, PORT_FIRST + 3);
+	for (int i = 1; i < MESSAGE_SLOTS; i++)
+		cr_assert_eq(is_closed(fd[i]), i >= 2 && i < 5, "%d: who spoke stays", i);
+	cr_assert_gt(vsock_timeout(&dev), HOST_RETRY, "nobody waits any more");
+	/* The guest waits for nobody's line. */
+	for (uint32_t i = 0; i < MESSAGE_SLOTS - 5; i++)
+		seq_connects(100 + i, 2);
+	cr_assert_eq(dev.table.list[LIST_LINE].count, 0);
+	seq_op(VSOCK_OP_REQUEST, 99, 2);
+	seq_hears(VSOCK_OP_RST, 99, 2);
+}
+
 /* ---- the marks ---- */
 
 Test(vsock_messages, marks_are_those_of_a_list_whatever_the_numbers)
