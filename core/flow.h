@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flow.h: what a device with two directions counts, and how fast each of them may go.
  *
- * A unit is a packet or a frame.  With a limit the clock is read once a turn, without one never. */
+ * A unit is a packet or a frame.  All are counted; of vsock's packets to the guest only those with
+ * data are limited, in operations as in bytes, as the others are answers, or news that makes room.
+ * With a limit the clock is read once a turn, without one never. */
 #ifndef IMMURE_CORE_FLOW_H
 #define IMMURE_CORE_FLOW_H
 

@@ -88,6 +88,7 @@ enum conn_owed {
 /* First come, first served. */
 enum conn_list {
 	LIST_RUN,	/* has something for the guest */
+	LIST_HELD,	/* has data for the guest, and waits for the rate limit to let it go */
 	LIST_DIAL,	/* waits to be asked for at the supervisor */
 	LIST_PATIENCE,	/* somebody's answer is due at its deadline */
 	LIST_LINE,	/* CONNECT line is due at its deadline */

@@ -13,7 +13,11 @@
  * A message (SEQPACKET) stays in its socket, and counts there against who sent it, until the guest
  * has its last piece.
  *
- * At its rate limit the line stands likewise, for as long as flow_wait() says.
+ * The rate limit is for data, and holds and counts nothing else: news of credit held back would
+ * slow what the guest sends.  Who has but data to say when the limit lets none go leaves the line
+ * for another (LIST_HELD), which comes first when it does; what else it has to say meanwhile costs
+ * it no place there.  Only an end of file stands behind the data before it, as it is found by
+ * reading.
  *
  * When the driver has no buffer left the line just stands: nothing is queued anywhere but in
  * the sockets, and the sockets' senders wait. */
@@ -100,8 +104,8 @@ static uint32_t read_data(struct vsock *v, struct conn *c, uint32_t *flags)
 	return n;
 }
 
-/* The most urgent thing @c has to say; VSOCK_OP_INVALID: nothing after all. */
-static enum vsock_op choose(struct vsock *v, struct conn *c, struct answer *a)
+/* The most urgent thing @c has to say, data only if @open; VSOCK_OP_INVALID: nothing after all. */
+static enum vsock_op choose(struct vsock *v, struct conn *c, struct answer *a, bool open)
 {
 	if ((c->owed & OWE_RST) != 0)
 		return VSOCK_OP_RST;
@@ -111,7 +115,7 @@ static enum vsock_op choose(struct vsock *v, struct conn *c, struct answer *a)
 		return VSOCK_OP_RESPONSE;
 	if (vsock_news(c) != 0)
 		return VSOCK_OP_SHUTDOWN;
-	a->len = read_data(v, c, &a->flags);
+	a->len = open ? read_data(v, c, &a->flags) : 0;
 	if (a->len > 0)
 		return VSOCK_OP_RW;
 	if ((c->owed & OWE_RST) != 0)
@@ -168,16 +172,24 @@ static struct answer answer_of(const struct conn *c)
 	};
 }
 
-/* One packet of @c into v->chain; returns its bytes, 0 when there was nothing to say.  May
- * give @c back. */
-static uint32_t put_packet(struct vsock *v, struct conn *c)
+/* To the end of the line, if vsock_settle() finds that it has more; if it may say data (@open), that
+ * is its turn for data, too. */
+static void leave_line(struct vsock *v, struct conn *c, bool open)
+{
+	conn_list_remove(&v->table, LIST_RUN, c);
+	if (open)
+		conn_list_remove(&v->table, LIST_HELD, c);
+}
+
+/* One packet of @c into v->chain, data only if @open; returns its bytes, 0 when there was nothing to
+ * say.  May give @c back. */
+static uint32_t put_packet(struct vsock *v, struct conn *c, bool open)
 {
 	struct answer a = answer_of(c);
 	uint32_t written = 0;
 
-	/* To the end of the line, if vsock_settle() finds that it has more. */
-	conn_list_remove(&v->table, LIST_RUN, c);
-	a.op = choose(v, c, &a);
+	leave_line(v, c, open);
+	a.op = choose(v, c, &a, open);
 	if (a.op == VSOCK_OP_SHUTDOWN)
 		a.flags = vsock_news(c);
 	if (a.op != VSOCK_OP_INVALID) {
@@ -190,12 +202,18 @@ static uint32_t put_packet(struct vsock *v, struct conn *c)
 
 /* ---- bursts ---- */
 
+/* Connections that have something to say; one that is on both lists counts twice. */
+static uint32_t in_line(const struct vsock *v)
+{
+	return v->table.list[LIST_RUN].count + v->table.list[LIST_HELD].count;
+}
+
 /* Has @c more than one packet of data to say, and nothing before it? */
 static bool wants_burst(const struct vsock *v, const struct conn *c)
 {
 	return v->strays == 0 && c->greedy && vsock_has_data(c) && vsock_news(c) == 0 &&
 	       (c->owed & (OWE_RST | OWE_REQUEST | OWE_RESPONSE)) == 0 &&
-	       v->table.list[LIST_RUN].count <= VSOCK_BURST / 2;
+	       in_line(v) <= VSOCK_BURST / 2;
 }
 
 /* Takes up to @most buffers that are whole behind their header, for up to @credit bytes.
@@ -247,7 +265,7 @@ static int put_burst(struct vsock *v, struct conn *c, const struct iovec *iov, i
  * nothing to read, or no such buffer; -1: the queue is broken.  May give @c back. */
 static int burst(struct vsock *v, struct conn *c, uint32_t most)
 {
-	uint32_t share = VSOCK_BURST / v->table.list[LIST_RUN].count;
+	uint32_t share = VSOCK_BURST / in_line(v);
 	struct iovec iov[VSOCK_BURST];
 	uint32_t got;
 	int n = take_buffers(v, iov, (uint32_t)min_u64(share, most),
@@ -262,7 +280,7 @@ static int burst(struct vsock *v, struct conn *c, uint32_t most)
 	n = put_burst(v, c, iov, n, got);
 	if (n > 0) {
 		said(v, c, VSOCK_OP_RW, 0);
-		conn_list_remove(&v->table, LIST_RUN, c);
+		leave_line(v, c, true);
 		vsock_settle(v, c);
 	}
 	return n;
@@ -270,18 +288,32 @@ static int burst(struct vsock *v, struct conn *c, uint32_t most)
 
 static bool nothing_to_say(const struct vsock *v)
 {
-	return v->strays == 0 && v->table.list[LIST_RUN].count == 0;
+	return v->strays == 0 && in_line(v) == 0;
 }
 
-/* Fills v->chain; returns the bytes, 0 when it is not needed. */
-static uint32_t fill(struct vsock *v)
+/* Whose turn it is, for data only if @open; NULL: nobody's. */
+static struct conn *first_in_line(struct vsock *v, bool open)
 {
-	struct conn *c = conn_list_first(&v->table, LIST_RUN);
+	struct conn *c = open ? conn_list_first(&v->table, LIST_HELD) : NULL;
+
+	return c != NULL ? c : conn_list_first(&v->table, LIST_RUN);
+}
+
+/* Fills v->chain, with what @c has to say or a stray; returns the bytes, 0 when it is not needed. */
+static uint32_t fill(struct vsock *v, struct conn *c, bool open)
+{
+	uint32_t written = 0;
 
 	v->stray_turn = !v->stray_turn;
 	if (v->strays > 0 && (v->stray_turn || c == NULL))
-		return put_stray(v);
-	return c != NULL ? put_packet(v, c) : 0;
+		written = put_stray(v);
+	else if (c != NULL)
+		written = put_packet(v, c, open);
+	if (written > VSOCK_HDR)
+		flow_unit(&v->flow, LIMITS_IN, payload_of(written));
+	else
+		flow_count(&v->flow, FLOW_UNITS + LIMITS_IN, written > 0);
+	return written;
 }
 
 enum batch vsock_rx(struct vsock *v)
@@ -293,16 +325,21 @@ enum batch vsock_rx(struct vsock *v)
 		vq_disable_kick(vq);
 	v->starved = false;
 	for (int i = 0; i < VSOCK_BATCH && !nothing_to_say(v); i++) {
-		struct conn *c = conn_list_first(&v->table, LIST_RUN);
+		bool open = flow_open(&v->flow, LIMITS_IN), small;
+		struct conn *c = first_in_line(v, open);
 		uint32_t written;
-		bool small;
 		int n = 0;
 
-		if (!flow_open(&v->flow, LIMITS_IN)) {
+		if (!open && c != NULL && !vsock_owes(c)) {
+			conn_list_remove(&v->table, LIST_RUN, c);
+			conn_list_add(&v->table, LIST_HELD, c);
+			continue;
+		}
+		if (!open && c == NULL && v->strays == 0) {
 			flow_hold(&v->flow, LIMITS_IN);
 			return BATCH_HELD;
 		}
-		if (c != NULL && wants_burst(v, c))
+		if (open && c != NULL && wants_burst(v, c))
 			n = burst(v, c, (uint32_t)(VSOCK_BATCH - i));
 		if (n > 0) {
 			i += n - 1;
@@ -323,9 +360,7 @@ enum batch vsock_rx(struct vsock *v)
 		if (small)
 			log_limited(&limit, "vsock: rx buffer of %u bytes",
 				    v->chain.write_len);
-		written = small ? 0 : fill(v);
-		if (written > 0)
-			flow_unit(&v->flow, LIMITS_IN, payload_of(written));
+		written = small ? 0 : fill(v, c, open);
 		if (written == 0 && !small)
 			vq_unpop(vq, &v->chain);
 		else if (!vq_push(vq, &v->chain, written))

@@ -103,6 +103,11 @@ bool vsock_has_data(const struct conn *c)
 	       (c->guest_shut & VSOCK_SHUT_RCV) == 0;
 }
 
+bool vsock_owes(const struct conn *c)
+{
+	return c->owed != 0 || (c->state == CONN_OPEN && vsock_news(c) != 0);
+}
+
 void vsock_wake(struct vsock *v, struct conn *c)
 {
 	uint32_t credit = credit_available(&c->credit);
@@ -114,8 +119,10 @@ void vsock_wake(struct vsock *v, struct conn *c)
 		c->owed |= OWE_CREDIT_REQUEST;
 		c->asked = true;
 	}
-	if (c->bound && (c->owed != 0 || (c->state == CONN_OPEN && vsock_news(c) != 0) ||
-			 (data && credit > 0)))
+	data = data && credit > 0;
+	if (!data)
+		conn_list_remove(&v->table, LIST_HELD, c);
+	if (c->bound && (vsock_owes(c) || (data && (c->lists & 1 << LIST_HELD) == 0)))
 		conn_list_add(&v->table, LIST_RUN, c);
 	else
 		conn_list_remove(&v->table, LIST_RUN, c);

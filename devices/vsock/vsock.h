@@ -111,7 +111,7 @@ enum batch { BATCH_EMPTY, BATCH_FULL, BATCH_HELD, BATCH_BROKEN };
 must_check enum batch vsock_tx(struct vsock *v);
 
 /* Up to VSOCK_BATCH packets to the guest (rx.c).  EMPTY: nothing to send, or no buffer to send
- * it in and the driver will kick. */
+ * it in and the driver will kick.  HELD: only data that the rate limit lets not go. */
 must_check enum batch vsock_rx(struct vsock *v);
 
 /* What of a packet of @len bytes is not header. */
@@ -122,6 +122,9 @@ static inline uint32_t payload_of(uint32_t len)
 
 /* Puts @c among those that have something for the guest, or takes it off. */
 void vsock_wake(struct vsock *v, struct conn *c);
+
+/* Does @c, which is bound, owe the guest a packet that is not data? */
+bool vsock_owes(const struct conn *c);
 
 /* What a SHUTDOWN packet to the guest would say, if that is more than it was told; or 0. */
 uint32_t vsock_news(const struct conn *c);

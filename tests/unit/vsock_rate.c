@@ -126,6 +126,149 @@ Test(vsock_rate, it_is_exact)
 	cr_assert(got >= want - want / 100 && got <= want + want / 100, "%lu of %lu", got, want);
 }
 
+/* ---- what is not data ---- */
+
+/* Takes all there is for the guest; returns the packets of @op for guest port @port. */
+static int heard(uint16_t op, uint32_t port)
+{
+	struct say s;
+	int n = 0;
+
+	while (guest_hears(&s))
+		n += le16(s.h.op) == op && le32(s.h.dst_port) == port;
+	return n;
+}
+
+/* The host can say nothing until the next second, then @n packets. */
+static void hold_data(struct limit_values v, int fd, int n)
+{
+	limit(LIMITS_IN, v);
+	for (int i = 0; i < n; i++)
+		client_says(fd, "x");
+	cr_assert_eq(heard(VSOCK_OP_RW, 1), n);
+}
+
+static const struct limit_values one_byte = { .bytes = { 1, 0, 1000 } };
+static const struct limit_values two_packets = { .ops = { 2, 0, 2000 } };
+
+Test(vsock_rate, news_of_credit_are_not_held_with_data)
+{
+	static char much[BLOCK_BYTES];
+	int first = guest_connects(1, 2), second;
+
+	guest_connects(9, 2);
+	second = guest_connects(10, 2);
+	hold_data(one_byte, first, 1);
+	/* Two have data that waits; the guest sends to the first, and to one that has none. */
+	client_says(first, "xyz");
+	client_says(second, "xyz");
+	for (uint32_t i = 0; i < WINDOW_MAX; i += sizeof(much)) {
+		guest_sends(much, sizeof(much), 1, 2);
+		cr_assert_eq(recv(first, much, sizeof(much), MSG_DONTWAIT), sizeof(much));
+	}
+	cr_assert_geq(heard(VSOCK_OP_CREDIT_UPDATE, 1), 4, "a quarter of its window each");
+	guest_op(VSOCK_OP_CREDIT_REQUEST, 9, 2);
+	cr_assert_eq(expect(VSOCK_OP_CREDIT_UPDATE, 9, 2).size, 0);
+	expect_nothing();
+	cr_assert_eq(vsock_timeout(&dev), 100, "the data still waits");
+	clock_now += SECOND;
+	pump();
+	cr_assert_eq(expect(VSOCK_OP_RW, 1, 2).size, 3);
+}
+
+Test(vsock_rate, neither_are_beginnings_and_ends)
+{
+	int fd = guest_connects(1, 2), late, asks;
+
+	hold_data(one_byte, fd, 1);
+	client_says(fd, "xyz");
+	late = guest_connects(3, 4);
+	guest_shuts(VSOCK_SHUT_BOTH, 3, 4);
+	expect(VSOCK_OP_RST, 3, 4);
+	cr_assert(is_closed(late));
+	guest_op(VSOCK_OP_RW, 7, 8);
+	expect(VSOCK_OP_RST, 7, 8);
+	asks = client();
+	client_says(asks, "CONNECT 52\n");
+	expect(VSOCK_OP_REQUEST, 52, PORT_FIRST);
+	close(asks);
+	pump();
+	expect(VSOCK_OP_RST, 52, PORT_FIRST);
+	expect_nothing();
+	guest_op(VSOCK_OP_RST, 1, 2);
+	cr_assert_eq(vsock_timeout(&dev), -1, "no data waits any more");
+}
+
+Test(vsock_rate, operations_are_packets_with_data)
+{
+	uint64_t in;
+	int fd = guest_connects(1, 2);
+
+	limit(LIMITS_IN, two_packets);
+	in = count_of(STATS_VSOCK_IN_PACKETS);
+	for (int i = 0; i < 20; i++)
+		guest_op(VSOCK_OP_CREDIT_REQUEST, 1, 2);
+	cr_assert_eq(heard(VSOCK_OP_CREDIT_UPDATE, 1), 20);
+	cr_assert_eq(count_of(STATS_VSOCK_IN_PACKETS) - in, 20, "counted, not limited");
+	for (int i = 0; i < 3; i++)
+		client_says(fd, "x");
+	cr_assert_eq(heard(VSOCK_OP_RW, 1), 2);
+}
+
+/* One packet a second for four that have many, one of which has other things to say all the time. */
+Test(vsock_rate, held_data_goes_in_turns_whatever_else_is_said)
+{
+	int fd[4];
+
+	for (uint32_t i = 0; i < 4; i++)
+		fd[i] = guest_connects(1 + i, 2);
+	hold_data((struct limit_values){ .ops = { 1, 0, 1000 } }, fd[0], 1);
+	for (int round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < 4; i++) {
+			struct say s;
+			int n = 0;
+
+			for (int k = 0; k < 4; k++)
+				client_says(fd[k], "x");
+			guest_op(VSOCK_OP_CREDIT_REQUEST, 3, 2);
+			expect(VSOCK_OP_CREDIT_UPDATE, 3, 2);
+			clock_now += SECOND;
+			pump();
+			while (guest_hears(&s)) {
+				n++;
+				cr_assert_eq(le16(s.h.op), VSOCK_OP_RW);
+				cr_assert_eq(le32(s.h.dst_port), 1 + i, "round %d", round);
+			}
+			cr_assert_eq(n, 1);
+		}
+	}
+}
+
+/* More have data that waits than one turn could look at. */
+Test(vsock_rate, a_crowd_that_is_held_lets_others_pass)
+{
+	static int fd[1000];
+	uint32_t turns = 0;
+
+	for (uint32_t i = 0; i < array_len(fd); i++)
+		fd[i] = guest_connects(1 + i, 2);
+	hold_data(one_byte, fd[0], 1);
+	for (size_t i = 0; i < array_len(fd); i++)
+		cr_assert_eq(send(fd[i], "x", 1, 0), 1);
+	pump();
+	cr_assert_eq(dev.table.list[LIST_HELD].count, array_len(fd));
+	guest_op(VSOCK_OP_CREDIT_REQUEST, 1000, 2);
+	expect(VSOCK_OP_CREDIT_UPDATE, 1000, 2);
+	cr_assert_eq(dev.table.list[LIST_RUN].count, 0);
+	limit(LIMITS_IN, (struct limit_values){ .bytes = { 0 } });
+	for (; dev.table.list[LIST_HELD].count > 0; turns++) {
+		cr_assert_lt(turns, array_len(fd));
+		cr_assert_gt(heard(VSOCK_OP_RW, 1 + turns * QLEN), 0, "in the order they came");
+		pump();
+	}
+	cr_assert_gt(turns, 1);
+}
+
 Test(vsock_rate, limits_change_while_something_is_held)
 {
 	struct say s = said_by(VSOCK_OP_RW, 1, 2);
