@@ -199,17 +199,19 @@ wall_inline int wall_extension(const struct wall_packet *p)
 	       p->proto == WALL_PROTO_ICMP;
 }
 
-/* 169.254/16, Azure's and Alibaba's services; the IPv6 ones of Amazon and Google. */
+/* 169.254/16, Azure's and Alibaba's services; the IPv6 ones of Amazon, Google and OpenStack. */
 wall_inline int wall_metadata(const struct wall_packet *p)
 {
 	static const __u8 azure[4] = { 168, 63, 129, 16 }, alibaba[4] = { 100, 100, 100, 200 };
 	static const __u8 amazon[16] = { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 };
 	static const __u8 google[16] = { 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54 };
+	static const __u8 openstack[16] = { 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe };
 
 	if (p->version == 4)
 		return (p->dst[0] == 169 && p->dst[1] == 254) || wall_same(p->dst, azure, 4) ||
 		       wall_same(p->dst, alibaba, 4);
-	return wall_same(p->dst, amazon, 16) || wall_same(p->dst, google, 16);
+	return wall_same(p->dst, amazon, 16) || wall_same(p->dst, google, 16) ||
+	       wall_same(p->dst, openstack, 16);
 }
 
 /* 127/8, 0/8; ::, ::1, and IPv4 in IPv6 (::/96, ::ffff:0:0/96). */

@@ -128,6 +128,7 @@ Test(wall, metadata_and_loopback_are_out_of_reach)
 		expect(WALL_METADATA, ports(ip4(VM_IP4, metadata[i], TCP), 1, 80));
 	expect(WALL_METADATA, ports(ip6(VM_IP6, "fd00:ec2::254", TCP), 1, 80));
 	expect(WALL_METADATA, ports(ip6(VM_IP6, "fd20:ce::254", TCP), 1, 80));
+	expect(WALL_METADATA, ports(ip6(VM_LINK_LOCAL, "fe80::a9fe:a9fe", TCP), 1, 80));
 	for (size_t i = 0; i < array_len(local); i++)
 		expect(WALL_LOOPBACK, ports(ip4(VM_IP4, local[i], TCP), 1, 80));
 	for (size_t i = 0; i < array_len(local6); i++)
