@@ -194,6 +194,7 @@ $(B)/gen/bpf/%.o: $(1)/%.bpf.c Makefile
 endef
 $(foreach d,policy/bpf tests/unit/bpf tests/policy,$(eval $(call bpf_object,$(d))))
 $(B)/gen/bpf/used.o: tests/policy/used.h
+$(B)/gen/bpf/wall.o: policy/bpf/wall.h policy/bpf/wall_rules.h
 
 $(B)/gen/bpf/%.c: $(B)/gen/bpf/%.o $(B)/bin/bpfc
 	$(call say,BPF,$<)
