@@ -235,14 +235,21 @@ wall_inline __u32 wall_allows(const struct wall_allow *a, const struct wall_pack
 		(ports & wall_at_least(p->dport, a->port) & wall_at_least(a->port_last, p->dport)));
 }
 
+/* To the link it is on: fe80::/10, ff02::/16 and the /64 of the VM's own address. */
+wall_inline int wall_on_link(const struct wall_packet *p, const struct wall_config *c)
+{
+	return (p->dst[0] == 0xfe && (p->dst[1] & 0xc0) == 0x80) ||
+	       (p->dst[0] == 0xff && p->dst[1] == 2) || wall_same(p->dst, c->ip6, 8);
+}
+
 wall_inline int wall_egress(const struct wall_packet *p, const struct wall_config *c)
 {
 	__u32 allowed = 0;
 
 	if ((c->flags & WALL_HAS_ALLOW) == 0)
 		return 0;
-	/* Finding the neighbour that is allowed. */
-	if (p->version == 6 && p->proto == WALL_PROTO_ICMP6 &&
+	/* Finding the neighbour that is allowed; a router would pass on what goes further. */
+	if (p->version == 6 && p->proto == WALL_PROTO_ICMP6 && wall_on_link(p, c) &&
 	    (p->type == WALL_ND_RS || p->type == WALL_ND_NS || p->type == WALL_ND_NA))
 		return 0;
 	/* Lines that are not in use have no version. */

@@ -179,6 +179,28 @@ Test(wall, an_allow_list_lets_nothing_else_out)
 	expect(WALL_PASS, arp(1, VM_IP4));
 }
 
+/* Solicitations and advertisements can carry anything behind their headers. */
+Test(wall, looking_for_neighbours_does_not_lead_past_an_allow_list)
+{
+	static const char *const near[] = { "fe80::1", "febf::1", "ff02::2", "fd09::7", "fd09::ffff:0:0:1" };
+	static const char *const far[] = { "2001:db8::1", "fec0::1", "ff05::2", "ff0e::1", "fd09:0:0:1::7" };
+	static const unsigned types[] = { 133, 135, 136 };
+
+	allow(0, "2001:db8:1::", 48, 0, 0, 0);
+	for (size_t t = 0; t < array_len(types); t++)
+		for (size_t i = 0; i < array_len(near); i++) {
+			struct frame to = icmp(ip6(VM_IP6, near[i], ICMP6), types[t]);
+			struct frame beyond = icmp(ip6(VM_IP6, far[i], ICMP6), types[t]);
+
+			inet_pton(AF_INET6, VM_IP6, to.b + 54 + 8);
+			inet_pton(AF_INET6, VM_IP6, beyond.b + 54 + 8);
+			expect(WALL_PASS, to);
+			expect(WALL_EGRESS, beyond);
+		}
+	expect(WALL_EGRESS, icmp(ip6(VM_IP6, "fe80::1", ICMP6), 128));
+	expect(WALL_PASS, icmp(ip6(VM_IP6, "2001:db8:1::1", ICMP6), 135));
+}
+
 Test(wall, an_empty_allow_list_lets_nothing_out)
 {
 	w.config.flags |= WALL_HAS_ALLOW;
