@@ -101,7 +101,7 @@ static bool needs_reset(uint32_t reason, uint32_t queue)
 	static struct log_limit limit;
 	struct link_msg m = { .type = LINK_NEEDS_RESET };
 
-	meter_count(&dev.meter, STATS_BROKEN, 1);
+	flow_count(&dev.flow, STATS_BROKEN, 1);
 	m.u.needs_reset = (struct link_needs_reset){ .reason = reason, .queue = queue };
 	log_limited(&limit, "net: queue %u: the driver misbehaved: %s", queue,
 		    reason_text(reason));
@@ -112,7 +112,7 @@ static bool activate(const struct link_activate *a)
 {
 	uint32_t reason, queue;
 
-	meter_count(&dev.meter, STATS_ACTIVATIONS, 1);
+	flow_count(&dev.flow, STATS_ACTIVATIONS, 1);
 	if (net_activate(&dev, a, &reason, &queue))
 		return true;
 	return reason != 0 && needs_reset(reason, queue);
@@ -134,7 +134,7 @@ static enum link_result obey(void)
 	if (m.type == LINK_ACTIVATE) {
 		ok = activate(&m.u.activate);
 	} else if (m.type == LINK_RESET) {
-		meter_count(&dev.meter, STATS_RESETS, 1);
+		flow_count(&dev.flow, STATS_RESETS, 1);
 		net_reset(&dev);
 		ok = say(LINK_RESET_DONE);
 	}
@@ -151,7 +151,7 @@ static bool turn(enum net_stop *stop)
 	*stop = net_serve(&dev, &interrupt, &reason, &queue);
 	if (interrupt && write(NET_CALL, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		return false;
-	meter_count(&dev.meter, STATS_INTERRUPTS, interrupt);
+	flow_count(&dev.flow, STATS_INTERRUPTS, interrupt);
 	if (*stop == NET_BROKEN && !needs_reset(reason, queue))
 		return false;
 	if (!dev.news)
@@ -186,7 +186,7 @@ static bool take_kick(unsigned queue)
 	net_kick(&dev, queue);
 	if (read(NET_KICK0 + (int)queue, &kicks, sizeof(kicks)) < 0)
 		return errno == EAGAIN;
-	meter_count(&dev.meter, STATS_KICKS, kicks);
+	flow_count(&dev.flow, STATS_KICKS, kicks);
 	return true;
 }
 
@@ -207,7 +207,7 @@ static bool note(const struct pollfd *p)
 /* How long to sleep; NULL: until something happens. */
 static const struct timespec *patience(enum net_stop stop, struct timespec *t)
 {
-	uint64_t wait = meter_wait(&dev.meter);
+	uint64_t wait = flow_wait(&dev.flow);
 
 	*t = (struct timespec){ .tv_nsec = stop == NET_MORE ? 0 : (long)wait };
 	return stop == NET_MORE || wait != 0 ? t : NULL;

@@ -34,7 +34,7 @@ static uint64_t to_offer(const struct vm_device *d)
 void net_init(struct net *n, const struct guestmem *mem, const struct pages *pages,
 	      const struct vm_device *d)
 {
-	meter_init(&n->meter, pages, d);
+	flow_init(&n->flow, pages, d);
 	n->mem = mem;
 	n->offered = to_offer(d);
 	n->pairs = d->nqueues / 2;
@@ -165,7 +165,7 @@ void net_reset(struct net *n)
 	for (unsigned i = 0; i < n->pairs; i++)
 		reset_pair(&n->pair[i]);
 	vq_reset(&n->control);
-	meter_reset(&n->meter);
+	flow_reset(&n->flow);
 	n->commanded = false;
 	n->active = 0;
 	n->features = 0;
@@ -254,7 +254,7 @@ void net_dropped(struct net *n, enum net_drop why)
 		[NET_DROP_RX_HOST] = "to the guest: the host could not give it",
 	};
 
-	meter_count(&n->meter, counter[why], 1);
+	flow_count(&n->flow, counter[why], 1);
 	log_limited(&n->drop[why], "net: dropped a frame %s", text[why]);
 }
 
@@ -301,7 +301,7 @@ enum net_stop net_serve(struct net *n, bool *interrupt, uint32_t *reason, uint32
 	*queue = 0;
 	if (n->active == 0)
 		return NET_IDLE;
-	meter_turn(&n->meter);
+	flow_turn(&n->flow);
 	stop = turn(n, reason, queue);
 	*interrupt = should_interrupt(n);
 	if (stop == NET_BROKEN)

@@ -3,7 +3,6 @@
  *
  *	net.c	features, queues, turns		rx.c	frames to the guest
  *	control.c  how many pairs		tx.c	frames from the guest
- *	meter.c	counters, rate limits
  *	header.c   what stands before a frame	tap.c	the host's side
  *
  * Knows descriptors of taps as numbers; waiting, kicks and interrupts are main.c's.  Pair i's
@@ -12,12 +11,12 @@
 #define IMMURE_DEVICES_NET_NET_H
 
 #include "core/fdplan.h"
+#include "core/flow.h"
 #include "core/link.h"
 #include "core/log.h"
 #include "core/virtqueue.h"
 #include "core/vmconfig.h"
 #include "devices/net/header.h"
-#include "devices/net/meter.h"
 #include "devices/net/tap.h"
 
 enum {
@@ -104,7 +103,7 @@ struct net {
 	struct net_pair pair[PLAN_NET_PAIRS];
 	struct virtqueue control;
 	bool commanded;			/* the control queue was kicked */
-	struct meter meter;
+	struct flow flow;
 	struct log_limit drop[NET_DROPS];
 	/* For the transfer at work. */
 	struct vq_chain chain;
@@ -142,7 +141,7 @@ bool net_wants_frames(const struct net *n, unsigned pair);
 bool net_wants_room(const struct net *n, unsigned pair);
 
 enum net_stop {
-	NET_IDLE,	/* nothing to do before something is reported, or meter_wait() is over */
+	NET_IDLE,	/* nothing to do before something is reported, or flow_wait() is over */
 	NET_MORE,	/* enough for one turn; call again */
 	NET_BROKEN,	/* driver misbehaved; *reason and *queue say how and where */
 };

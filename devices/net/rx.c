@@ -107,7 +107,7 @@ static bool deliver(struct net *n, struct net_rx *rx, uint32_t len)
 	rx->nbufs = (uint16_t)(rx->nbufs - count);
 	rx->span_first = (uint16_t)(rx->span_first + nspans);
 	rx->nspans = (uint16_t)(rx->nspans - nspans);
-	meter_frame(&n->meter, LIMITS_IN, len);
+	flow_unit(&n->flow, LIMITS_IN, len);
 	return vq_push_all(&rx->vq, n->used, count);
 }
 
@@ -236,8 +236,10 @@ enum net_stop net_rx(struct net *n, unsigned tap, uint32_t *reason)
 	for (int i = 0; i < NET_BATCH; i++) {
 		enum readiness now;
 
-		if (!meter_open(&n->meter, LIMITS_IN))
+		if (!flow_open(&n->flow, LIMITS_IN)) {
+			flow_hold(&n->flow, LIMITS_IN);
 			return NET_IDLE;
+		}
 		now = get_ready(n, rx, reason);
 		if (now == BROKEN)
 			return NET_BROKEN;

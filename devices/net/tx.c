@@ -34,7 +34,7 @@ static enum sent send_frame(struct net *n, unsigned pair)
 	switch (spans < 0 ? TAP_REFUSED
 			  : tap_write(NET_TAP0 + (int)pair, n->iov, spans + 1, all)) {
 	case TAP_OK:
-		meter_frame(&n->meter, LIMITS_OUT, all - header);
+		flow_unit(&n->flow, LIMITS_OUT, all - header);
 		break;
 	case TAP_AGAIN:
 		return SENT_LATER;
@@ -52,9 +52,10 @@ static enum sent send_frame(struct net *n, unsigned pair)
 static enum net_stop hold(struct net *n, struct net_tx *tx)
 {
 	tx->kicked = vq_enable_kick(&tx->vq);
-	n->meter.held[LIMITS_OUT] = tx->kicked;
-	if (tx->kicked)
+	if (tx->kicked) {
 		vq_disable_kick(&tx->vq);
+		flow_hold(&n->flow, LIMITS_OUT);
+	}
 	return NET_IDLE;
 }
 
@@ -69,7 +70,7 @@ enum net_stop net_tx(struct net *n, unsigned pair, uint32_t *reason)
 	for (int i = 0; i < NET_BATCH && bytes < NET_BATCH_BYTES; i++) {
 		int rc;
 
-		if (!meter_open(&n->meter, LIMITS_OUT))
+		if (!flow_open(&n->flow, LIMITS_OUT))
 			return hold(n, tx);
 		rc = vq_pop(&tx->vq, &n->chain);
 		if (rc == 0 && !vq_enable_kick(&tx->vq)) {

@@ -425,7 +425,7 @@ Test(net, a_limit_from_the_guest_holds_that_direction_only)
 	cr_assert_eq(serve(), NET_IDLE);
 	cr_assert_eq(host.nout, 3);
 	cr_assert(driver_used(&drv[RX], &head, &len));
-	cr_assert(meter_wait(&dev.meter) > 0 && meter_wait(&dev.meter) <= LIMITS_LOOK_NS);
+	cr_assert(flow_wait(&dev.flow) > 0 && flow_wait(&dev.flow) <= LIMITS_LOOK_NS);
 	cr_assert_not(net_wants_kick(&dev, TX), "a kick would change nothing");
 	cr_assert_eq(serve(), NET_IDLE);
 	cr_assert(counted(STATS_THROTTLES) == 1 && counted(STATS_LIMIT_CHANGES) == 1);
@@ -433,7 +433,7 @@ Test(net, a_limit_from_the_guest_holds_that_direction_only)
 	limits_write(&limits_entry, (struct limit_values[2]){ 0 });
 	cr_assert_eq(serve(), NET_IDLE);
 	cr_assert_eq(host.nout, 10);
-	cr_assert_eq(meter_wait(&dev.meter), 0);
+	cr_assert_eq(flow_wait(&dev.flow), 0);
 	cr_assert(net_wants_kick(&dev, TX));
 }
 
@@ -447,7 +447,7 @@ Test(net, a_limit_to_the_guest_holds_that_direction_only)
 	}
 	cr_assert_eq(serve(), NET_IDLE);
 	cr_assert_eq(host.in_at, 3);
-	cr_assert_gt(meter_wait(&dev.meter), 0);
+	cr_assert_gt(flow_wait(&dev.flow), 0);
 	cr_assert_not(net_wants_frames(&dev, 0), "poll would not sleep");
 	put_frame(&(struct net_header){ 0 }, 60, 7);
 	send_data(HEADER + 60);
@@ -465,8 +465,46 @@ Test(net, an_empty_queue_under_a_limit_sleeps)
 	put_frame(&(struct net_header){ 0 }, 60, 7);
 	send_data(HEADER + 60);
 	cr_assert_eq(serve(), NET_IDLE);
-	cr_assert_eq(meter_wait(&dev.meter), 0);
+	cr_assert_eq(flow_wait(&dev.flow), 0);
 	cr_assert(net_wants_kick(&dev, TX));
 	net_reset(&dev);
-	cr_assert_eq(meter_wait(&dev.meter), 0);
+	cr_assert_eq(flow_wait(&dev.flow), 0);
+}
+
+/* The pair that is served last has nothing to send: the first one's frames go all the same. */
+Test(net, an_idle_pair_does_not_forget_the_other_ones_frames)
+{
+	start_two_pairs();
+	cr_assert_eq(command((uint8_t[]){ 4, 0, 2, 0 }, 4), 0);
+	limit(LIMITS_OUT, 3);
+	put_frame(&(struct net_header){ 0 }, 60, 7);
+	for (int i = 0; i < 10; i++)
+		driver_add(&drv[TX], (struct buf[]){ { DATA, HEADER + 60, false } }, 1);
+	cr_assert_eq(serve(), NET_IDLE);
+	cr_assert_eq(host.nout, 3);
+	cr_assert_gt(flow_wait(&dev.flow), 0, "it would sleep for ever");
+	cr_assert_eq(counted(STATS_THROTTLES), 1);
+	limits_write(&limits_entry, (struct limit_values[2]){ 0 });
+	cr_assert_eq(serve(), NET_IDLE);
+	cr_assert_eq(host.nout, 10);
+	cr_assert_eq(flow_wait(&dev.flow), 0);
+}
+
+/* What the host would have sent is not waited for when it is gone. */
+Test(net, an_interface_that_is_gone_holds_nothing_back)
+{
+	start(plain);
+	limit(LIMITS_IN, 3);
+	for (int i = 0; i < 10; i++) {
+		driver_add(&drv[RX], (struct buf[]){ { DATA + 0x10000, 1526, true } }, 1);
+		arrive(60, i);
+	}
+	cr_assert_eq(serve(), NET_IDLE);
+	cr_assert_gt(flow_wait(&dev.flow), 0);
+	host.write_error = EBADFD;
+	put_frame(&(struct net_header){ 0 }, 60, 7);
+	send_data(HEADER + 60);
+	cr_assert(dev.gone);
+	cr_assert_eq(serve(), NET_IDLE);
+	cr_assert_eq(flow_wait(&dev.flow), 0, "it would wake for nothing, for ever");
 }

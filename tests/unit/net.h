@@ -9,6 +9,7 @@
 #include "core/guestmem.c"
 #include "core/log.c"
 #include "core/bucket.c"
+#include "core/flow.c"
 #include "core/limits.c"
 #include "core/virtqueue.c"
 
@@ -74,7 +75,6 @@ static ssize_t host_writev(int fd, const struct iovec *iov, int n)
 #undef readv
 #undef writev
 #include "devices/net/control.c"
-#include "devices/net/meter.c"
 #include "devices/net/net.c"
 #include "devices/net/rx.c"
 #include "devices/net/tx.c"
