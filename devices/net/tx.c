@@ -3,34 +3,44 @@
  *
  *	readable: struct net_header, the frame
  *
- * The header is copied once, judged, and the copy goes to the tap, with the frame straight from
- * guest memory behind it.  A frame that the host must not see, or does not want, is given back to
- * the driver as if it had been sent: networks lose frames.  One that the tap has no room for
- * stays in the queue. */
+ * The header and the front of the frame are copied once and judged, and the copy goes to the tap,
+ * with the rest of the frame straight from guest memory behind it.  A frame that the host must not
+ * see, or does not want, is given back to the driver as if it had been sent: networks lose frames.
+ * One that the tap has no room for stays in the queue. */
 #include "devices/net/net.h"
 
 enum sent { SENT, SENT_LATER };
+
+/* What is judged of a frame: our own copy, which is what the tap gets. */
+struct judged {
+	struct net_header h;
+	uint8_t front[NET_FRONT];
+};
+
+_Static_assert(sizeof(struct judged) == sizeof(struct net_header) + NET_FRONT, "in one piece");
 
 /* Sends the frame in n->chain. */
 static enum sent send_frame(struct net *n, unsigned pair)
 {
 	const uint32_t all = n->chain.read_len, header = sizeof(struct net_header);
-	struct net_header h;
+	const uint32_t own = (uint32_t)min_u64(all, sizeof(struct judged));
+	struct judged j;
 	int spans;
 
-	if (!vq_chain_read(&n->chain, 0, &h, header) || all - header < NET_FRAME_MIN ||
-	    all - header > NET_FRAME_MAX) {
+	if (all < header + NET_FRAME_MIN || all > header + NET_FRAME_MAX ||
+	    !vq_chain_read(&n->chain, 0, &j, own)) {
 		net_dropped(n, NET_DROP_TX_LENGTH);
 		return SENT;
 	}
-	if (!header_from_driver(&h, all - header, n->features)) {
+	if (!header_from_driver(&j.h, all - header, n->features) ||
+	    !header_checksum_fits(&j.h, j.front, own - header)) {
 		net_dropped(n, NET_DROP_TX_HEADER);
 		return SENT;
 	}
 	if (n->gone)
 		return SENT;
-	n->iov[0] = (struct iovec){ &h, header };
-	spans = vq_chain_readable(&n->chain, header, all - header, n->iov + 1, NET_SPANS);
+	n->iov[0] = (struct iovec){ &j, own };
+	spans = vq_chain_readable(&n->chain, own, all - own, n->iov + 1, NET_SPANS);
 	switch (spans < 0 ? TAP_REFUSED
 			  : tap_write(NET_TAP0 + (int)pair, n->iov, spans + 1, all)) {
 	case TAP_OK:

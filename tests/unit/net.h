@@ -29,6 +29,8 @@ static struct {
 	int read_error, write_error;	/* 0: none */
 	int room;			/* frames it still takes; -1: all */
 	int reads, writes;
+	uint8_t *spoilt;		/* what the guest changes as the host begins to read */
+	uint32_t spoilt_len;
 } host;
 
 static ssize_t host_readv(int fd, const struct iovec *iov, int n)
@@ -59,6 +61,8 @@ static ssize_t host_writev(int fd, const struct iovec *iov, int n)
 	if (host.write_error != 0 || host.room == 0)
 		return -1;
 	host.room -= host.room > 0 ? 1 : 0;
+	if (host.spoilt != NULL)
+		memset(host.spoilt, 0xff, host.spoilt_len);
 	f->len = 0;
 	f->tap = fd - NET_TAP0;
 	for (int i = 0; i < n; f->len += (uint32_t)iov[i].iov_len, i++)
@@ -123,6 +127,7 @@ static inline void device_of(unsigned pairs)
 	host.nin = host.in_at = host.nout = host.reads = host.writes = 0;
 	host.read_error = host.write_error = 0;
 	host.room = -1;
+	host.spoilt = NULL;
 	dev = (struct net){ 0 };
 	counters = (struct stats_page){ 0 };
 	net_init(&dev, &ram.mem, &pages, &d);
@@ -189,6 +194,18 @@ static inline void put_frame(const struct net_header *h, uint32_t len, int seed)
 	memcpy(at, h, HEADER);
 	for (uint32_t i = 0; i < len; i++)
 		at[HEADER + i] = (uint8_t)(seed + (int)i);
+}
+
+/* Makes what lies at DATA a TCP packet of IPv4. */
+static inline void make_tcp(void)
+{
+	uint8_t *frame = (uint8_t *)ram_at(&ram, DATA) + HEADER;
+
+	frame[12] = 0x08;
+	frame[13] = 0;
+	frame[14] = 0x45;
+	frame[20] = frame[21] = 0;	/* no fragment */
+	frame[23] = 6;
 }
 
 /* Has the driver send what lies at DATA in one descriptor, and the device serve it. */

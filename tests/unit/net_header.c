@@ -139,3 +139,124 @@ Test(net_header, segments_are_bounded)
 	cr_assert(header_from_driver(&h, 2000, all));
 	cr_assert_eq(le16(h.num_buffers), 0, "means nothing on this way");
 }
+
+/* ---- where a checksum belongs ---- */
+
+struct front {
+	uint8_t b[NET_FRONT];
+	uint32_t n;
+};
+
+/* The front of a frame with @tags VLAN tags and IP of @version, with @words words in its header. */
+static struct front packet(int tags, unsigned version, unsigned words, uint8_t proto)
+{
+	struct front f = { .n = NET_FRONT };
+	uint8_t *ip = f.b + 14 + 4 * tags;
+
+	for (int i = 0; i < tags; i++)
+		memcpy(f.b + 12 + 4 * i, i + 1 < tags ? "\x88\xa8" : "\x81\x00", 2);
+	memcpy(ip - 2, version == 4 ? "\x08\x00" : "\x86\xdd", 2);
+	ip[0] = (uint8_t)(version << 4 | (version == 4 ? words : 0));
+	ip[version == 4 ? 9 : 6] = proto;
+	return f;
+}
+
+static bool fits(struct front f, uint8_t gso, uint32_t start, uint32_t offset)
+{
+	const struct net_header h = {
+		.flags = NET_NEEDS_CSUM, .gso_type = gso, .csum_start = to_le16((uint16_t)start),
+		.csum_offset = to_le16((uint16_t)offset),
+	};
+	uint8_t *exact = malloc(f.n);	/* for the sanitizers */
+	bool ok;
+
+	memcpy(exact, f.b, f.n);
+	ok = header_checksum_fits(&h, exact, f.n);
+	free(exact);
+	return ok;
+}
+
+/* For every frame: one place, and no other. */
+Test(net_header, a_checksum_belongs_where_tcp_and_udp_have_theirs)
+{
+	for (int tags = 0; tags <= 2; tags++)
+		for (unsigned kind = 4; kind <= 16; kind++) {
+			const bool six = kind == 16;
+			const uint32_t at = 14 + 4 * (uint32_t)tags + (six ? 40 : 4 * kind);
+			const unsigned version = six ? 6 : 4;
+			struct front tcp = packet(tags, version, kind, 6);
+			struct front udp = packet(tags, version, kind, 17);
+
+			for (uint32_t start = 0; start < 200; start++)
+				for (uint32_t off = 0; off < 40; off++) {
+					bool here = start == at && kind > 4;
+
+					cr_assert_eq(fits(tcp, 0, start, off), here && off == 16,
+						     "%u %u", start, off);
+					cr_assert_eq(fits(udp, 0, start, off), here && off == 6,
+						     "%u %u", start, off);
+				}
+		}
+}
+
+Test(net_header, no_other_packet_has_a_checksum_for_the_host)
+{
+	const uint32_t at4 = 34, at6 = 54;
+	struct front f;
+
+	for (unsigned proto = 0; proto < 256; proto++)
+		for (uint32_t off = 0; off < 40; off += 2) {
+			const bool ok = (proto == 6 && off == 16) || (proto == 17 && off == 6);
+
+			cr_assert_eq(fits(packet(0, 4, 5, (uint8_t)proto), 0, at4, off), ok);
+			cr_assert_eq(fits(packet(0, 6, 0, (uint8_t)proto), 0, at6, off), ok);
+		}
+	for (unsigned bit = 0; bit < 16; bit++) {	/* fragments */
+		f = packet(0, 4, 5, 6);
+		f.b[20 + bit / 8] = (uint8_t)(0x80 >> bit % 8);
+		cr_assert_eq(fits(f, 0, at4, 16), bit < 2, "bit %u: the reserved one, and DF", bit);
+	}
+	for (unsigned type = 0; type < 65536; type++) {
+		f = packet(0, 4, 5, 6);
+		f.b[12] = (uint8_t)(type >> 8);
+		f.b[13] = (uint8_t)type;
+		cr_assert_eq(fits(f, 0, at4, 16), type == 0x0800, "%x", type);
+	}
+	f = packet(0, 4, 5, 6);
+	f.b[14] = 0x65;
+	cr_assert_not(fits(f, 0, at4, 16), "not version 4");
+	f = packet(0, 6, 0, 6);
+	f.b[14] = 0x40;
+	cr_assert_not(fits(f, 0, at6, 16), "not version 6");
+	cr_assert_not(fits(packet(3, 4, 5, 6), 0, at4 + 12, 16), "three tags");
+}
+
+Test(net_header, a_front_cut_anywhere_is_not_read_beyond)
+{
+	for (int tags = 0; tags <= 2; tags++)
+		for (uint32_t n = 14; n <= NET_FRONT; n++) {
+			struct front four = packet(tags, 4, 15, 6), six = packet(tags, 6, 0, 17);
+			const uint32_t ip = 14 + 4 * (uint32_t)tags;
+
+			four.n = six.n = n;
+			cr_assert_eq(fits(four, 0, ip + 60, 16), n >= ip + 20, "%d %u", tags, n);
+			cr_assert_eq(fits(six, 0, ip + 40, 6), n >= ip + 40, "%d %u", tags, n);
+		}
+}
+
+Test(net_header, what_is_cut_is_what_it_says)
+{
+	const struct { uint8_t gso; bool tcp4, tcp6, udp4, udp6; } t[] = {
+		{ NET_GSO_NONE, true, true, true, true }, { NET_GSO_TCPV4, true, false, false, false },
+		{ NET_GSO_TCPV6, false, true, false, false }, { NET_GSO_UDP_L4, false, false, true, true },
+	};
+	const struct net_header closed = { .csum_start = to_le16(2) };
+
+	for (size_t i = 0; i < array_len(t); i++) {
+		cr_assert_eq(fits(packet(0, 4, 5, 6), t[i].gso, 34, 16), t[i].tcp4);
+		cr_assert_eq(fits(packet(0, 6, 0, 6), t[i].gso, 54, 16), t[i].tcp6);
+		cr_assert_eq(fits(packet(0, 4, 5, 17), t[i].gso, 34, 6), t[i].udp4);
+		cr_assert_eq(fits(packet(0, 6, 0, 17), t[i].gso, 54, 6), t[i].udp6);
+	}
+	cr_assert(header_checksum_fits(&closed, packet(0, 4, 5, 1).b, NET_FRONT), "nothing left to the host");
+}
