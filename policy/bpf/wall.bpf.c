@@ -4,13 +4,36 @@
  * A tc classifier (direct action) on the tap's ingress, which is what comes out of the VM.  Made
  * and filled by the jailer, read by `immure net denied`; nobody in a jail holds it. */
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <linux/pkt_cls.h>
 
 #include <bpf/bpf_helpers.h>
 
 typedef struct __sk_buff wall_frame;
 
+/* Is its checksum open?  The kernel does not say so, but this makes every other frame of a tap one
+ * whose checksum was found right; which is then taken back. */
+static __always_inline int open_checksum(const wall_frame *f)
+{
+	wall_frame *skb = (wall_frame *)f;
+
+	bpf_csum_level(skb, BPF_CSUM_LEVEL_INC);
+	if (bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) < 0)
+		return 1;
+	bpf_csum_level(skb, BPF_CSUM_LEVEL_RESET);
+	return 0;
+}
+
+/* Nor does it say where it will be stored; but first of all it refuses to cut the frame in front of
+ * the end of that.  Whatever else it answers, the frame is to be dropped. */
+static __always_inline int open_before(const wall_frame *f, __u32 off)
+{
+	return bpf_skb_change_tail((wall_frame *)f, off + 1, 0) != -EINVAL;
+}
+
 #define WALL_LOAD(skb, off, to, count) bpf_skb_load_bytes(skb, off, to, count)
+#define WALL_OPEN(skb) open_checksum(skb)
+#define WALL_OPEN_BEFORE(skb, off) open_before(skb, off)
 #include "policy/bpf/wall_rules.h"
 
 struct {

@@ -3,7 +3,8 @@
  *
  * The wall is a BPF program at the kernel's side of a tap (wall.bpf.c).  Its rules are compiled a
  * second time as a function of a buffer (wall_model.c); the two differ only in WALL_LOAD, which
- * copies bytes of the frame.  Each byte is copied once.
+ * copies bytes of the frame, and in how it is found out what the frame's sender left to the host.
+ * Each byte is copied once.
  *
  * WALL_RULES is the table: a frame is tried against it from top to bottom, the first rule that
  * holds drops it, and what no rule drops passes. */
@@ -26,6 +27,7 @@
 	X(DHCP_SERVER,  "that speaks as a DHCP server")                                         \
 	X(FRAGMENT,     "that is a fragment, whose port the allow-list cannot see")             \
 	X(EGRESS,       "to where the allow-list does not lead")                                \
+	X(CHECKSUM,     "in which the host would yet change what was judged: a checksum left open") \
 	X(RATE,         "beyond the frames a second that the VM may send")
 
 enum wall_rule {

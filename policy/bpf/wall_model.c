@@ -7,6 +7,7 @@
 typedef struct {
 	const uint8_t *bytes;
 	uint32_t len;
+	struct wall_offload o;
 } wall_frame;
 
 static int load(const wall_frame *f, uint32_t off, void *to, uint32_t count)
@@ -18,6 +19,8 @@ static int load(const wall_frame *f, uint32_t off, void *to, uint32_t count)
 }
 
 #define WALL_LOAD load
+#define WALL_OPEN(f) ((f)->o.open)
+#define WALL_OPEN_BEFORE(f, off) ((f)->o.checksum < (off))
 #include "policy/bpf/wall_rules.h"
 
 static bool allow_ok(const struct wall_allow *a)
@@ -42,10 +45,10 @@ bool wall_config_ok(const struct wall_config *c)
 	return true;
 }
 
-enum wall_rule wall_frame_check(struct wall *w, const uint8_t *frame, uint32_t len, uint64_t now,
-				struct wall_target *t)
+enum wall_rule wall_frame_check(struct wall *w, const uint8_t *frame, uint32_t len,
+				const struct wall_offload *o, uint64_t now, struct wall_target *t)
 {
-	const wall_frame f = { frame, len };
+	const wall_frame f = { frame, len, *o };
 	enum wall_rule rule;
 
 	memset(t, 0, sizeof(*t));

@@ -7,6 +7,10 @@
  *	typedef ... wall_frame;		the frame, as WALL_LOAD wants it
  *	WALL_LOAD(frame, offset, to, count)
  *		copies @count (a constant) bytes at @offset; 0 when all of them are there
+ *	WALL_OPEN(frame)
+ *		will the host store a checksum in it, when it leaves the host?
+ *	WALL_OPEN_BEFORE(frame, offset)
+ *		if so, does it begin before @offset?  If it does, the frame is spoilt by the question.
  */
 #ifndef IMMURE_POLICY_BPF_WALL_RULES_H
 #define IMMURE_POLICY_BPF_WALL_RULES_H
@@ -37,6 +41,7 @@ enum wall_numbers {
 	WALL_ETH = 14,
 	WALL_TYPE_IP4 = 0x0800, WALL_TYPE_ARP = 0x0806, WALL_TYPE_IP6 = 0x86dd,
 	WALL_PROTO_ICMP = 1, WALL_PROTO_TCP = 6, WALL_PROTO_UDP = 17, WALL_PROTO_ICMP6 = 58,
+	WALL_TCP_CHECKSUM = 16, WALL_UDP_CHECKSUM = 6,
 	WALL_ICMP_REDIRECT = 5, WALL_ICMP_ROUTER = 9,
 	WALL_ND_RS = 133, WALL_ND_RA = 134, WALL_ND_NS = 135, WALL_ND_NA = 136, WALL_ND_REDIRECT = 137,
 	WALL_PORT_DHCP = 67, WALL_PORT_DHCP6 = 547,
@@ -50,6 +55,7 @@ struct wall_packet {
 		__u8 dst[16];
 		__u32 to[4];
 	};
+	__u32 checksum;		/* where TCP or UDP has its own; 0: neither */
 	__u32 l4;		/* offset of the header behind IP */
 	__u16 sport, dport;
 	__u8 version, proto;
@@ -116,6 +122,7 @@ wall_inline enum wall_rule wall_read_l4(const wall_frame *f, struct wall_packet 
 	if (p->proto == WALL_PROTO_TCP || p->proto == WALL_PROTO_UDP) {
 		p->sport = wall_be16(head);
 		p->dport = wall_be16(head + 2);
+		p->checksum = p->l4 + (p->proto == WALL_PROTO_TCP ? WALL_TCP_CHECKSUM : WALL_UDP_CHECKSUM);
 	} else {
 		p->type = head[0];
 	}
@@ -283,6 +290,18 @@ wall_inline enum wall_rule wall_ip(const struct wall_packet *p, const struct wal
 	return wall_egress(p, c) ? WALL_EGRESS : WALL_PASS;
 }
 
+/* An open checksum may be stored where TCP and UDP have theirs, or behind: what was judged lies
+ * before.  Where it is stored the sender says, and for a sender that was taken over that is any two
+ * bytes of the frame, long after it passed here. */
+wall_inline enum wall_rule wall_checksum(const wall_frame *f, const struct wall_packet *p)
+{
+	if (!WALL_OPEN(f))
+		return WALL_PASS;
+	if (p->checksum == 0 || WALL_OPEN_BEFORE(f, p->checksum))
+		return WALL_CHECKSUM;
+	return WALL_PASS;
+}
+
 /* Judges one frame that the VM sends, but for its rate.  @t is filled as far as it was read. */
 wall_inline enum wall_rule wall_judge(const wall_frame *f, const struct wall_config *c,
 				      struct wall_target *t)
@@ -298,8 +317,8 @@ wall_inline enum wall_rule wall_judge(const wall_frame *f, const struct wall_con
 		return WALL_MAC;
 	type = wall_be16(eth + 12);
 	if (type == WALL_TYPE_ARP)
-		return wall_arp(f, c);
-	if (type == WALL_TYPE_IP4)
+		rule = wall_arp(f, c);
+	else if (type == WALL_TYPE_IP4)
 		rule = wall_read_ip4(f, &p);
 	else if (type == WALL_TYPE_IP6 && (c->flags & WALL_HAS_IP6) != 0)
 		rule = wall_read_ip6(f, &p);
@@ -309,7 +328,9 @@ wall_inline enum wall_rule wall_judge(const wall_frame *f, const struct wall_con
 	t->port = p.dport;
 	t->version = p.version;
 	t->proto = p.proto;
-	return rule != WALL_PASS ? rule : wall_ip(&p, c);
+	if (rule == WALL_PASS && p.version != 0)
+		rule = wall_ip(&p, c);
+	return rule == WALL_PASS ? wall_checksum(f, &p) : rule;
 }
 
 /* Counts a frame that passed all else at @now (ns); is it one too many? */

@@ -9,13 +9,19 @@
 enum { TCP = 6, UDP = 17, ICMP = 1, ICMP6 = 58, SECOND = 1000000000 };
 
 static struct wall w;
+static const struct wall_offload nothing;
+
+static void expect_of(enum wall_rule wanted, struct frame f, struct wall_offload o)
+{
+	struct wall_target t;
+	enum wall_rule got = wall_frame_check(&w, f.b, f.len, &o, SECOND, &t);
+
+	cr_assert_eq(got, wanted, "%s, not %s", wall_rule_name(got), wall_rule_name(wanted));
+}
 
 static void expect(enum wall_rule wanted, struct frame f)
 {
-	struct wall_target t;
-	enum wall_rule got = wall_frame_check(&w, f.b, f.len, SECOND, &t);
-
-	cr_assert_eq(got, wanted, "%s, not %s", wall_rule_name(got), wall_rule_name(wanted));
+	expect_of(wanted, f, nothing);
 }
 
 static void setup(void)
@@ -221,6 +227,30 @@ Test(wall, fragments_do_not_get_past_an_allow_list)
 	expect(WALL_FRAGMENT, later);
 }
 
+/* What the host will store when the frame has passed lies behind all that was judged. */
+Test(wall, an_open_checksum_is_one_of_tcp_or_udp)
+{
+	const struct { struct frame f; uint32_t from; } t[] = {
+		{ ports(ip4(VM_IP4, "192.0.2.1", TCP), 1, 2), 14 + 20 + 16 },
+		{ ports(ip4(VM_IP4, "192.0.2.1", UDP), 1, 2), 14 + 20 + 6 },
+		{ ports(ip6(VM_IP6, "2001:db8::1", TCP), 1, 2), 14 + 40 + 16 },
+		{ ports(ip6(VM_IP6, "2001:db8::1", UDP), 1, 2), 14 + 40 + 6 },
+		{ icmp(ip4(VM_IP4, "192.0.2.1", ICMP), 8), UINT32_MAX },
+		{ icmp(ip6(VM_IP6, "2001:db8::1", ICMP6), 128), UINT32_MAX },
+		{ ip4(VM_IP4, "192.0.2.1", 47), UINT32_MAX }, { arp(1, VM_IP4), UINT32_MAX },
+	};
+	struct frame later = t[1].f;
+
+	for (size_t i = 0; i < array_len(t); i++)
+		for (uint32_t at = 0; at < t[i].f.len - 1; at++)
+			expect_of(at < t[i].from ? WALL_CHECKSUM : WALL_PASS, t[i].f,
+				  (struct wall_offload){ .open = true, .checksum = at });
+	be16(later.b + 20, 0x2001);
+	expect_of(WALL_CHECKSUM, later, (struct wall_offload){ .open = true, .checksum = 40 });
+	/* The other rules come first. */
+	expect_of(WALL_ARP, arp(2, "10.9.0.1"), (struct wall_offload){ .open = true });
+}
+
 Test(wall, a_rate_is_kept_and_refused_frames_do_not_count)
 {
 	struct frame f = ports(ip4(VM_IP4, "192.0.2.1", TCP), 1, 2);
@@ -229,7 +259,7 @@ Test(wall, a_rate_is_kept_and_refused_frames_do_not_count)
 
 	w.config.rate = 1000;
 	for (uint64_t now = 0; now < 10ull * SECOND; now += SECOND / 5000) {
-		passed += wall_frame_check(&w, f.b, f.len, now, &t) == WALL_PASS;
+		passed += wall_frame_check(&w, f.b, f.len, &nothing, now, &t) == WALL_PASS;
 		expect(WALL_ARP, arp(2, "10.9.0.1"));
 	}
 	cr_assert_eq(passed, 10000);
@@ -250,7 +280,7 @@ Test(wall, a_frame_cut_anywhere_is_short_or_judged_by_what_is_there)
 			uint8_t *exact = malloc(len + 1);	/* for the sanitizers */
 
 			memcpy(exact, whole[i].b, len);
-			cr_assert_eq(wall_frame_check(&w, exact, len, 0, &t),
+			cr_assert_eq(wall_frame_check(&w, exact, len, &nothing, 0, &t),
 				     len < enough[i] ? WALL_SHORT : WALL_PASS, "frame %zu, %u bytes", i, len);
 			free(exact);
 		}
@@ -262,10 +292,10 @@ Test(wall, names_the_target_of_what_it_refuses)
 	const uint8_t metadata[16] = { 169, 254, 169, 254 };
 	struct wall_target t;
 
-	cr_assert_eq(wall_frame_check(&w, f.b, f.len, 0, &t), WALL_METADATA);
+	cr_assert_eq(wall_frame_check(&w, f.b, f.len, &nothing, 0, &t), WALL_METADATA);
 	cr_assert(t.version == 4 && t.proto == TCP && t.port == 80 && memcmp(t.addr, metadata, 16) == 0);
 	f = arp(2, "10.9.0.1");
-	cr_assert_eq(wall_frame_check(&w, f.b, f.len, 0, &t), WALL_ARP);
+	cr_assert_eq(wall_frame_check(&w, f.b, f.len, &nothing, 0, &t), WALL_ARP);
 	cr_assert_eq(t.version, 0);
 }
 

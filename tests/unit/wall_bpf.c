@@ -14,6 +14,7 @@ enum { TCP = 6, UDP = 17, ICMP = 1, ICMP6 = 58, ROUNDS = 20000 };
 
 static struct bpf_loaded loaded;
 static struct wall w;
+static const struct wall_offload nothing;
 
 static int map_of(const char *name)
 {
@@ -77,7 +78,7 @@ static void same(const struct frame *f)
 {
 	struct wall_denied d = { 0 };
 	uint64_t before = 0, after = 0, refused = 0;
-	uint32_t rule = wall_frame_check(&w, f->b, f->len, 0, &d.target);
+	uint32_t rule = wall_frame_check(&w, f->b, f->len, &nothing, 0, &d.target);
 
 	get("wall_counts", &rule, &before);
 	cr_assert_eq(answer(f), (uint32_t)(rule == WALL_PASS ? TC_ACT_OK : TC_ACT_SHOT), "%s",
@@ -148,7 +149,8 @@ Test(wall_bpf, agrees_about_altered_frames)
 			same(&f);
 		}
 	}
-	for (int rule = 0; rule < WALL_RATE; rule++)
+	/* The kernel's trial run has no frame with an open checksum: see wall_tap.c. */
+	for (int rule = 0; rule < WALL_CHECKSUM; rule++)
 		cr_assert_gt(w.counts[rule], 20, "%s was hardly met", wall_rule_name((enum wall_rule)rule));
 }
 
