@@ -90,7 +90,7 @@ int immure_wall(struct __sk_buff *skb)
 	/* The kernel took a VLAN tag out of the frame before we saw it. */
 	d.rule = skb->vlan_present ? WALL_ETHERTYPE : wall_judge(skb, c, &d.target);
 	if (d.rule == WALL_PASS)
-		d.rule = wall_rate(c, rate, bpf_ktime_get_ns());
+		d.rule = wall_rate(c, rate, wall_frames(skb->len, skb->gso_size), bpf_ktime_get_ns());
 	count = bpf_map_lookup_elem(&wall_counts, &d.rule);
 	if (count)
 		__sync_fetch_and_add(count, 1);

@@ -59,7 +59,7 @@ struct wall_allow {
 
 struct wall_config {
 	__u32 flags;		/* enum wall_flags */
-	__u32 rate;		/* frames a second; 0: no limit */
+	__u32 rate;		/* frames a second, as the host sends them on; 0: no limit */
 	__u8 mac[6];
 	__u8 zero[2];
 	__u8 ip4[4];
@@ -71,10 +71,12 @@ struct wall_config {
 _Static_assert(sizeof(struct wall_allow) == 40, "shared layout");
 _Static_assert(sizeof(struct wall_config) == 52 + 64 * 40, "shared layout");
 
-/* How many frames passed in the current tenth of a second.  A burst of two tenths is possible
- * across the border of two; nobody who shares the host notices. */
+/* How far the rate is used up, in frames since the clock began; at least what was due before the
+ * current tenth of a second, for nothing is saved up.  A frame that the host cuts into many counts
+ * as many, and goes while there is one left: the rest comes off the tenths that follow.  So in any
+ * number of whole tenths no more than their part of the rate goes, and less than one frame more; a
+ * second that begins inside a tenth meets eleven. */
 struct wall_rate {
-	__u64 window;
 	__u64 passed;
 };
 

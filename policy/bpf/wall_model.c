@@ -54,7 +54,7 @@ enum wall_rule wall_frame_check(struct wall *w, const uint8_t *frame, uint32_t l
 	memset(t, 0, sizeof(*t));
 	rule = wall_judge(&f, &w->config, t);
 	if (rule == WALL_PASS)
-		rule = wall_rate(&w->config, &w->rate, now);
+		rule = wall_rate(&w->config, &w->rate, wall_frames(len, o->gso_size), now);
 	w->counts[rule]++;
 	return rule;
 }

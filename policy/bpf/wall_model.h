@@ -18,6 +18,7 @@ struct wall {
 struct wall_offload {
 	bool open;			/* a checksum to be stored ... */
 	uint32_t checksum;		/* ... at this offset */
+	uint32_t gso_size;		/* to be cut into pieces of so much; 0: not */
 };
 
 /* True when every field of @c is in its range; the rules trust them. */

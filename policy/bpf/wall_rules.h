@@ -333,18 +333,32 @@ wall_inline enum wall_rule wall_judge(const wall_frame *f, const struct wall_con
 	return rule == WALL_PASS ? wall_checksum(f, &p) : rule;
 }
 
-/* Counts a frame that passed all else at @now (ns); is it one too many? */
-wall_inline enum wall_rule wall_rate(const struct wall_config *c, struct wall_rate *r, __u64 now)
+/* How many frames the host makes of one with @len bytes, at most; @gso_size 0: it is not cut. */
+wall_inline __u64 wall_frames(__u32 len, __u32 gso_size)
 {
-	__u64 window = now / WALL_TICK_NS;
+	return gso_size == 0 ? 1 : ((__u64)len + gso_size - 1) / gso_size;
+}
+
+/* What a @rate allows from the beginning of time to that of a @tick. */
+wall_inline __u64 wall_due(__u32 rate, __u64 tick)
+{
+	return tick / 10 * rate + tick % 10 * rate / 10;
+}
+
+/* Counts @frames that passed all else at @now (ns); are they too many? */
+wall_inline enum wall_rule wall_rate(const struct wall_config *c, struct wall_rate *r, __u64 frames,
+				     __u64 now)
+{
+	__u64 tick = now / WALL_TICK_NS, due = wall_due(c->rate, tick);
 
 	if (c->rate == 0)
 		return WALL_PASS;
-	if (r->window != window) {
-		r->window = window;
-		r->passed = 0;
-	}
-	return r->passed++ < (c->rate + 9) / 10 ? WALL_PASS : WALL_RATE;
+	if (r->passed < due)
+		r->passed = due;
+	if (r->passed >= wall_due(c->rate, tick + 1))
+		return WALL_RATE;
+	r->passed += frames;
+	return WALL_PASS;
 }
 
 #endif

@@ -266,6 +266,66 @@ Test(wall, a_rate_is_kept_and_refused_frames_do_not_count)
 	cr_assert_eq(w.counts[WALL_RATE], 40000);
 }
 
+/* Sends @f, with @o left to the host, every millisecond of @seconds; returns how often it passed. */
+static uint32_t passing(const struct frame *f, struct wall_offload o, unsigned seconds)
+{
+	struct wall_target t;
+	uint32_t passed = 0;
+
+	for (uint64_t now = 0; now < (uint64_t)seconds * SECOND; now += SECOND / 1000)
+		passed += wall_frame_check(&w, f->b, f->len, &o, now, &t) == WALL_PASS;
+	return passed;
+}
+
+Test(wall, every_rate_is_that_many_a_second)
+{
+	static const uint32_t rates[] = { 1, 2, 3, 7, 9, 10, 11, 19, 99, 101, 555, 999, 1000 };
+	struct frame f = ports(ip4(VM_IP4, "192.0.2.1", TCP), 1, 2);
+
+	for (size_t i = 0; i < array_len(rates); i++)
+		for (unsigned seconds = 1; seconds <= 3; seconds++) {
+			setup();
+			w.config.rate = rates[i];
+			cr_assert_eq(passing(&f, nothing, seconds), rates[i] * seconds, "%u", rates[i]);
+		}
+	/* What was not sent is not saved up; a machine that is up for years; no rate is no limit. */
+	for (uint32_t rate = 5; rate != 0; rate = rate == 5 ? UINT32_MAX - 10 : 0) {
+		const uint64_t late = 100ull * 365 * 86400 * SECOND;
+		struct wall_target t;
+		uint32_t passed = 0;
+
+		setup();
+		w.config.rate = rate;
+		for (uint64_t now = late; now < late + SECOND; now += SECOND / 1000)
+			passed += wall_frame_check(&w, f.b, f.len, &nothing, now, &t) == WALL_PASS;
+		cr_assert_eq(passed, rate == 5 ? 5 : 1000);
+	}
+	setup();
+	cr_assert_eq(passing(&f, nothing, 1), 1000);
+}
+
+/* One that becomes many counts as many, and is not held up for ever by a rate below that. */
+Test(wall, a_frame_that_is_cut_counts_as_what_it_becomes)
+{
+	struct frame f = ports(ip4(VM_IP4, "192.0.2.1", TCP), 1, 2);
+	static const uint32_t rates[] = { 1, 10, 100, 400 };
+
+	f.len = 2000;
+	for (size_t i = 0; i < array_len(rates); i++) {
+		setup();
+		w.config.rate = rates[i];
+		/* 40 pieces of 50 bytes, and 41 of 49. */
+		for (uint32_t size = 50; size >= 49; size--) {
+			const uint32_t pieces = size == 50 ? 40 : 41;
+			uint32_t n;
+
+			w.rate = (struct wall_rate){ 0 };
+			n = passing(&f, (struct wall_offload){ .gso_size = size }, 200) * pieces;
+			cr_assert(n >= rates[i] * 200 && n < rates[i] * 200 + pieces, "%u", n);
+		}
+	}
+}
+
 Test(wall, a_frame_cut_anywhere_is_short_or_judged_by_what_is_there)
 {
 	const struct frame whole[] = {

@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 #include <linux/pkt_cls.h>
+#include <time.h>
 
 enum { TCP = 6, UDP = 17, ICMP = 1, ICMP6 = 58, ROUNDS = 20000 };
 
@@ -62,15 +63,24 @@ static void configure(void)
 	put("wall_config", 0, &w.config);
 }
 
-static uint32_t answer(const struct frame *f)
+/* What the kernel does with @f, to be cut into pieces of @gso_size. */
+static uint32_t answer_cut(const struct frame *f, uint32_t gso_size)
 {
 	union bpf_attr attr = { .test = { .prog_fd = (uint32_t)loaded.program[0] } };
+	const struct __sk_buff skb = { .gso_size = gso_size };
 
 	attr.test.data_in = (uint64_t)(uintptr_t)f->b;
 	attr.test.data_size_in = f->len;
+	attr.test.ctx_in = (uint64_t)(uintptr_t)&skb;
+	attr.test.ctx_size_in = sizeof(skb);
 	attr.test.repeat = 1;
 	cr_assert_eq(bpf(BPF_PROG_TEST_RUN, &attr), 0);
 	return attr.test.retval;
+}
+
+static uint32_t answer(const struct frame *f)
+{
+	return answer_cut(f, 0);
 }
 
 /* Both say the same of @f, and count it under the same rule. */
@@ -168,4 +178,40 @@ Test(wall_bpf, keeps_a_rate)
 	cr_assert_lt(refused, 1000);
 	get("wall_counts", &rule, &w.counts[rule]);
 	cr_assert_eq(w.counts[rule], refused);
+}
+
+static uint64_t tick_now(void)
+{
+	struct timespec t;
+
+	cr_assert_eq(clock_gettime(CLOCK_MONOTONIC, &t), 0);
+	return ((uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec) / WALL_TICK_NS;
+}
+
+/* In the kernel as in the model; within one tenth of a second. */
+Test(wall_bpf, counts_a_frame_that_is_cut_as_what_it_becomes)
+{
+	static const uint32_t sizes[] = { 0, 1, 49, 50, 1999, 2000, 65535 };
+	struct frame f = seed(2);
+
+	f.len = 2000;
+	w.config.rate = 1000000;
+	configure();
+	for (size_t i = 0; i < array_len(sizes); i++) {
+		const struct wall_offload cut = { .gso_size = sizes[i] };
+		struct wall_rate rate;
+		struct wall_target t;
+		const uint32_t zero = 0;
+		uint64_t tick;
+
+		do {
+			tick = tick_now();
+			rate.passed = w.rate.passed = wall_due(w.config.rate, tick) + 5;
+			put("wall_rates", 0, &rate);
+			cr_assert_eq(answer_cut(&f, sizes[i]), (uint32_t)TC_ACT_OK);
+			cr_assert_eq(get("wall_rates", &zero, &rate), 0);
+		} while (tick != tick_now());
+		cr_assert_eq(wall_frame_check(&w, f.b, f.len, &cut, tick * WALL_TICK_NS, &t), WALL_PASS);
+		cr_assert_eq(rate.passed, w.rate.passed, "%u", sizes[i]);
+	}
 }
