@@ -11,5 +11,6 @@ int cmd_doctor(int argc, char **argv);
 int cmd_walls(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_limit(int argc, char **argv);
+int cmd_net(int argc, char **argv);
 
 #endif

@@ -20,6 +20,7 @@ static const struct help_text texts[] = {
 	  "  immure doctor                     can this host do it, and if not, why\n"
 	  "  immure stats [NAME]               what the machines that run have counted\n"
 	  "  immure limit NAME [DEVICE ...]    their rate limits, which may be changed\n"
+	  "  immure net denied NAME            what its packet wall has refused\n"
 	  "  immure walls [NAME]               what confines the machines that run, by the kernel\n"
 	  "  immure kernel import|list|rm      the kernels that guests boot\n"
 	  "  immure version\n"
@@ -108,6 +109,15 @@ static const struct help_text texts[] = {
 	  "\n"
 	  "  immure limit web blk1 bw=100M,iops=2000\n"
 	  "  immure limit web blk1 '{\"ops\": {\"size\": 100, \"refill_time\": 250}}'\n" },
+	{ "net",
+	  "immure net denied NAME [--json]\n"
+	  "\n"
+	  "Shows what the packet wall before the tap of the running machine NAME has refused, as the\n"
+	  "kernel counts it: frames by rule, and where those of late were to go.  Takes root.\n"
+	  "\n"
+	  "Example:\n"
+	  "  immure run --name web --net tap=vm0,ip=10.9.0.2/24,allow=10.9.0.0/24:443 ./rootfs -- ./job &\n"
+	  "  immure net denied web\n" },
 	{ "walls",
 	  "immure walls [NAME] [--json]\n"
 	  "\n"

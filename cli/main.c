@@ -12,7 +12,7 @@ static const struct {
 	int (*main)(int argc, char **argv);
 } commands[] = {
 	{ "run", cmd_run },	    { "plan", cmd_plan },	{ "doctor", cmd_doctor },
-	{ "stats", cmd_stats },	    { "limit", cmd_limit },
+	{ "stats", cmd_stats },	    { "limit", cmd_limit },	{ "net", cmd_net },
 	{ "walls", cmd_walls },	    { "kernel", cmd_kernel },	{ "version", cmd_version },
 	{ "help", cmd_help },
 	{ "--version", cmd_version }, { "--help", cmd_help },	{ "-h", cmd_help },

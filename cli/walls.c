@@ -58,23 +58,6 @@ static bool look(const struct walls_host *h, pid_t supervisor, struct walls_vm *
 	}
 }
 
-/* Leaves of the @n supervisors only those of VMs named @name.  Returns how many. */
-static int select_name(const struct walls_host *h, const char *name, pid_t *pid, int n,
-		       struct walls_vm *vm)
-{
-	char number[24];
-	int kept = 0;
-
-	for (int i = 0; i < n; i++) {
-		walls_read(h, pid[i], vm);
-		snprintf(number, sizeof(number), "pid-%d", (int)pid[i]);
-		if (strcmp(vm->name, name) == 0 || strcmp(number, name) == 0)
-			pid[kept++] = pid[i];
-		walls_free(vm);
-	}
-	return kept;
-}
-
 static void print_head(void)
 {
 	printf("%-24s %-10s %-9s %9s %8s  %s\n", "NAME", "SUPERVISOR", "MODE", "PROCESSES", "THREADS",
@@ -136,7 +119,7 @@ static int walls_of(const struct walls_host *h, const struct options *o, pid_t *
 	if (n < 0)
 		return say_error("/proc: %s", strerror(-n));
 	if (o->name != NULL)
-		n = select_name(h, o->name, pid, n, vm);
+		n = walls_select(h, o->name, pid, n, vm);
 	if (o->name != NULL && n > 1) {
 		say_error("%d VMs are named %s", n, o->name);
 		say_hint("name one by its supervisor, as in: immure walls pid-%d", (int)pid[0]);

@@ -124,6 +124,11 @@ must_check int walls_supervisors(const struct walls_host *h, pid_t *pid, int max
 void walls_read(const struct walls_host *h, pid_t supervisor, struct walls_vm *vm);
 void walls_free(struct walls_vm *vm);
 
+/* Leaves of the @n supervisors at @pid only those of VMs called @name; @vm is room to read one in, and
+ * empty afterwards.  Returns how many. */
+must_check int walls_select(const struct walls_host *h, const char *name, pid_t *pid, int n,
+			    struct walls_vm *vm);
+
 /* Reads one process.  Returns 0, or an errno when there is none (any more). */
 must_check int walls_read_process(const struct walls_host *h, pid_t pid, struct walls_process *p);
 

@@ -218,3 +218,19 @@ void walls_free(struct walls_vm *vm)
 	free(vm->weaker.note);
 	free(vm->unread.note);
 }
+
+int walls_select(const struct walls_host *h, const char *name, pid_t *pid, int n, struct walls_vm *vm)
+{
+	char number[24];
+	int kept = 0;
+
+	for (int i = 0; i < n; i++) {
+		walls_read(h, pid[i], vm);
+		snprintf(number, sizeof(number), "pid-%d", (int)pid[i]);
+		if (strcmp(vm->name, name) == 0 || strcmp(number, name) == 0)
+			pid[kept++] = pid[i];
+		walls_free(vm);
+	}
+	*vm = (struct walls_vm){ .n = 0 };
+	return kept;
+}
