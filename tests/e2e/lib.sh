@@ -103,20 +103,15 @@ wait_for() {
 	done
 }
 
-# pids NAME: the processes whose program is immure-NAME.
+# pids NAME: the processes whose program is immure-NAME; a regular expression.  One look at all of
+# /proc: a loop over it takes seconds where everything is emulated.
 pids() {
-	local p program
-	for p in /proc/[0-9]*; do
-		program=
-		IFS= read -r -d '' program 2> /dev/null < "$p/cmdline" || true
-		[ "${program##*/}" != "immure-$1" ] || echo "${p#/proc/}"
-	done
+	{ grep -lzxE "(.*/)?immure-($1)" /proc/[0-9]*/cmdline 2> /dev/null || true; } | cut -d/ -f3
 }
 
 # What immure may leave on a host: processes, cgroups, mounts, run directories.
 leftovers() {
-	local p
-	for p in jailer vmm blk net vsock; do pids $p | sed "s/^/process immure-$p /"; done
+	pids 'jailer|vmm|blk|net|vsock' | sed 's/^/process of immure /'
 	find /sys/fs/cgroup -type d -path '*immure*/*' 2> /dev/null | sed 's/^/cgroup /'
 	grep immure /proc/self/mounts | grep -v " $PWD" | sed 's/^/mount /'
 	find "${RUN_PARENT:?}" -mindepth 1 2> /dev/null | sed 's/^/file /'

@@ -35,7 +35,7 @@ client_killed_at_any_moment() { # ROUNDS
 	guest true
 	nothing_left
 }
-no_process() { [ -z "$(pids jailer)$(pids vmm)$(pids blk)$(pids vsock)" ]; }
+no_process() { [ -z "$(pids 'jailer|vmm|blk|vsock')" ]; }
 
 claim "any process killed at any moment ($MODE)" killed_at_any_moment 12
 claim "the client killed at any moment ($MODE)" client_killed_at_any_moment 6

@@ -113,7 +113,7 @@ client_killed() {
 	guest true
 	nothing_left
 }
-no_vm() { [ -z "$(pids jailer)$(pids vmm)$(pids blk)$(pids net)$(pids vsock)" ]; }
+no_vm() { [ -z "$(pids 'jailer|vmm|blk|net|vsock')" ]; }
 
 claim "every thread: two filters, no privileges, empty root, only its plan ($MODE)" walls
 claim "\`immure walls\` finds the VM by name and every wall standing ($MODE)" walls_command
