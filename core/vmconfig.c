@@ -32,9 +32,22 @@ static bool blk_flags_valid(uint32_t flags)
 	       flags != (VM_BLK_READONLY | VM_BLK_DISCARD);
 }
 
+static bool block_size_valid(uint32_t n, uint32_t min, uint32_t max)
+{
+	return n >= min && n <= max && is_power_of_2(n);
+}
+
+static bool blocks_valid(const struct vm_blocks *b)
+{
+	return block_size_valid(b->logical, VM_BLOCK_MIN, VM_BLOCK_MAX) &&
+	       block_size_valid(b->physical, b->logical, VM_BLOCK_PHYSICAL_MAX) &&
+	       b->offset < b->physical && b->offset % b->logical == 0 &&
+	       b->optimal % b->physical == 0;
+}
+
 static bool blk_valid(const struct vm_device *d)
 {
-	return d->nqueues == 1 && blk_flags_valid(d->flags) &&
+	return d->nqueues == 1 && blk_flags_valid(d->flags) && blocks_valid(&d->blocks) &&
 	       d->guest_cid == 0 && all_zero(d->mac, sizeof(d->mac)) && d->mtu == 0 &&
 	       all_zero(&d->limit[1], sizeof(d->limit[1])) &&
 	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
@@ -62,6 +75,7 @@ static bool vsock_valid(const struct vm_device *d)
 static bool device_valid(const struct vm_device *d)
 {
 	if ((d->connections != 0) != (d->kind == VM_DEVICE_VSOCK) ||
+	    (d->kind != VM_DEVICE_BLK && !all_zero(&d->blocks, sizeof(d->blocks))) ||
 	    !limit_values_ok(&d->limit[0]) || !limit_values_ok(&d->limit[1]))
 		return false;
 	switch ((enum vm_device_kind)d->kind) {

@@ -25,6 +25,20 @@ enum vm_device_flags {
 	VM_NET_USO = 1u << 17,		/* and UDP segments */
 };
 
+enum {
+	VM_BLOCK_MIN = 512,
+	VM_BLOCK_MAX = 4096,		/* beyond a page many a guest refuses the disk */
+	VM_BLOCK_PHYSICAL_MAX = 65536,
+};
+
+/* The blocks of a disk, in bytes.  Requests name sectors of 512 bytes, whatever these are. */
+struct vm_blocks {
+	uint32_t logical;	/* what a guest is to write at least: a power of two, see above */
+	uint32_t physical;	/* what the host writes at least: a power of two, logical or more */
+	uint32_t offset;	/* of the disk in its first physical block, in whole logical ones */
+	uint32_t optimal;	/* the best request, in whole physical blocks; 0: not known */
+};
+
 struct vm_device {
 	uint32_t kind;		/* enum vm_device_kind */
 	uint32_t flags;		/* enum vm_device_flags */
@@ -34,6 +48,7 @@ struct vm_device {
 	uint8_t mac[6];		/* net: the guest's address */
 	uint16_t mtu;		/* net: 68..65535 */
 	char serial[24];	/* blk: what GET_ID returns, NUL padded (virtio 1.3 §5.2.6: 20 bytes) */
+	struct vm_blocks blocks;	/* blk */
 	struct limit_values limit[LIMITS_DIRECTIONS];	/* at the start; blk: the first */
 };
 
@@ -61,8 +76,8 @@ struct vm_config {
 	char cmdline[VMCONFIG_CMDLINE];
 };
 
-_Static_assert(sizeof(struct vm_device) == 152, "shared layout");
-_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 152 + 96, "shared layout");
+_Static_assert(sizeof(struct vm_device) == 168, "shared layout");
+_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 168 + 96, "shared layout");
 
 /* Reads the struct from FD_CONFIG, checks every field (vmconfig_valid) and closes it.  Returns
  * 0 or -errno (-EINVAL: not a valid configuration). */

@@ -7,6 +7,7 @@
 #include "jailer/open.h"
 #include "core/guestmem.h"
 #include "core/log.h"
+#include "jailer/blocks.h"
 #include "jailer/path.h"
 #include "jailer/tap.h"
 #include "jailer/wall.h"
@@ -116,6 +117,8 @@ static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct 
 			    "disk %s: neither a regular file nor a block device", disk->path);
 	o->disk_size[i] = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 	o->disk_dev[i] = S_ISREG(st.st_mode) ? st.st_dev : st.st_rdev;
+	if (blocks_find(&o->disk_blocks[i], fd, &st, disk, f) != 0)
+		return -1;
 	return lock_disk(disk, fd, f);
 }
 
@@ -196,6 +199,7 @@ static void fill_devices(struct vm_config *vc, const struct config *c, const str
 		d->kind = VM_DEVICE_BLK;
 		d->flags = disk_flags(&c->disk[i]);
 		d->nqueues = 1;
+		d->blocks = o->disk_blocks[i];
 		memcpy(d->serial, c->disk[i].serial, strlen(c->disk[i].serial));
 	}
 	for (uint32_t i = c->ndisks; i < c->ndisks + c->nnets; i++) {

@@ -18,6 +18,7 @@ struct opened {
 	int program[PROGRAMS];			/* O_PATH */
 	int rundir_in;				/* O_PATH; see rundir_find() */
 	uint64_t disk_size[PLAN_DEVICES];	/* bytes; 0 for a block device */
+	struct vm_blocks disk_blocks[PLAN_DEVICES];
 	uint64_t disk_dev[PLAN_DEVICES];	/* dev_t of the device below the image */
 	uint32_t net_flags[PLAN_DEVICES];	/* enum vm_device_flags */
 	uint16_t net_mtu[PLAN_DEVICES];

@@ -17,7 +17,10 @@ struct blk_config {
 	le32_t seg_max;
 	uint8_t geometry[4];
 	le32_t blk_size;
-	uint8_t topology[8];
+	uint8_t physical_block_exp;	/* log2 of logical blocks in a physical one */
+	uint8_t alignment_offset;	/* and these three in logical blocks */
+	le16_t min_io_size;
+	le32_t opt_io_size;
 	uint8_t writeback;
 	uint8_t unused0;
 	le16_t num_queues;
@@ -31,6 +34,8 @@ struct blk_config {
 	le32_t max_secure_erase_sectors;	/* not offered: 0 */
 };
 
+_Static_assert(offsetof(struct blk_config, opt_io_size) == 28, "virtio 1.3 §5.2.4");
+_Static_assert(VM_BLOCK_PHYSICAL_MAX / VM_BLOCK_MIN <= UINT8_MAX, "an offset fits");
 _Static_assert(offsetof(struct blk_config, num_queues) == 34, "virtio 1.3 §5.2.4");
 _Static_assert(sizeof(struct blk_config) == 64, "virtio 1.3 §5.2.4");
 _Static_assert(sizeof(struct blk_config) <= LINK_CONFIG_BYTES, "fits a HELLO");
@@ -44,7 +49,8 @@ enum { DISCARD_ALIGNMENT = 8 };
 static uint64_t offered(const struct blk *b)
 {
 	uint64_t f = VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC |
-		     VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE;
+		     VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE |
+		     VIRTIO_BLK_F_TOPOLOGY;
 
 	if (b->disk.readonly)
 		return f | VIRTIO_BLK_F_RO;
@@ -62,14 +68,24 @@ void blk_init(struct blk *b, const struct guestmem *mem, const struct disk *disk
 	blk_reset(b);
 }
 
+/* Hints: requests name sectors, and any that the host takes is served. */
+static void fill_blocks(const struct vm_blocks *b, struct blk_config *c)
+{
+	c->blk_size = to_le32(b->logical);
+	c->physical_block_exp = (uint8_t)__builtin_ctz(b->physical / b->logical);
+	c->alignment_offset = (uint8_t)(b->offset / b->logical);
+	c->min_io_size = to_le16((uint16_t)(b->physical / b->logical));
+	c->opt_io_size = to_le32(b->optimal / b->logical);
+}
+
 static void fill_config(const struct blk *b, struct blk_config *c)
 {
 	*c = (struct blk_config){
 		.capacity = to_le64(b->disk.size / SECTOR),
 		.size_max = to_le32(BLK_SIZE_MAX),
 		.seg_max = to_le32(BLK_SEG_MAX),
-		.blk_size = to_le32(SECTOR),
 	};
+	fill_blocks(&b->disk.blocks, c);
 	if (b->disk.discard) {
 		c->max_discard_sectors = to_le32(BLK_DISCARD_SECTORS);
 		c->max_discard_seg = to_le32(BLK_DISCARD_RANGES);

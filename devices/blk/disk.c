@@ -49,7 +49,7 @@ static bool can_punch(int fd, uint64_t size, bool regular)
 	return !regular || fallocate(fd, PUNCH, (off_t)size, SECTOR) == 0;
 }
 
-int disk_open(struct disk *d, int fd, unsigned int flags)
+int disk_open(struct disk *d, int fd, unsigned int flags, const struct vm_blocks *blocks)
 {
 	bool readonly = (flags & DISK_READONLY) != 0, regular = false;
 	int mode = fcntl(fd, F_GETFL);
@@ -64,10 +64,11 @@ int disk_open(struct disk *d, int fd, unsigned int flags)
 	rc = size_of(fd, &bytes, &regular);
 	if (rc < 0)
 		return rc;
-	if (bytes > INT64_MAX - SECTOR)
+	if (bytes > INT64_MAX - VM_BLOCK_MAX)
 		return -EFBIG;	/* offsets are signed */
 	*d = (struct disk){
-		.fd = fd, .readonly = readonly, .size = bytes - bytes % SECTOR,
+		.fd = fd, .readonly = readonly, .blocks = *blocks,
+		.size = bytes - bytes % blocks->logical,
 		.discard = !readonly && (flags & DISK_DISCARD) != 0 &&
 			   can_punch(fd, bytes, regular),
 	};

@@ -8,7 +8,7 @@
 #ifndef IMMURE_DEVICES_BLK_DISK_H
 #define IMMURE_DEVICES_BLK_DISK_H
 
-#include "core/base.h"
+#include "core/vmconfig.h"
 
 #include <sys/uio.h>
 
@@ -25,13 +25,16 @@ struct disk {
 	bool readonly;
 	bool discard;		/* the host can, as far as it can be told, and we may */
 	bool failed;		/* a write or flush was lost; see disk_flush() */
-	uint64_t size;		/* capacity in bytes; a partial last sector does not count */
+	struct vm_blocks blocks;
+	uint64_t size;		/* capacity in bytes; a partial last logical block does not count */
 };
 
 /* Finds out what @fd is, a regular file or a block device, and what it can.  @flags: enum
- * disk_flags.  Before seal() only.  Returns 0 or -errno: -ENOTSUP when it is neither, -EPERM
- * when it is open for writing although it is to be read-only, or the reverse. */
-must_check int disk_open(struct disk *d, int fd, unsigned int flags);
+ * disk_flags.  @blocks: as the jailer found them.  Before seal() only.  Returns 0 or -errno:
+ * -ENOTSUP when it is neither, -EPERM when it is open for writing although it is to be read-only,
+ * or the reverse. */
+must_check int disk_open(struct disk *d, int fd, unsigned int flags,
+			 const struct vm_blocks *blocks);
 
 /* True when the @len bytes from @at on lie inside the disk and both are multiples of SECTOR. */
 must_check bool disk_range_ok(const struct disk *d, uint64_t at, uint64_t len);

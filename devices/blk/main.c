@@ -63,7 +63,8 @@ static void setup(const struct vm_device *d)
 	struct disk disk;
 	int rc = disk_open(&disk, BLK_DISK,
 			   ((d->flags & VM_BLK_READONLY) != 0 ? DISK_READONLY : 0u) |
-			   ((d->flags & VM_BLK_DISCARD) != 0 ? DISK_DISCARD : 0u));
+			   ((d->flags & VM_BLK_DISCARD) != 0 ? DISK_DISCARD : 0u),
+			   &d->blocks);
 
 	if (rc < 0)
 		die_errno(-rc, "blk: disk");

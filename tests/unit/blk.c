@@ -33,7 +33,7 @@ Test(blk, hello_tells_what_the_disk_is)
 	blk_hello(&dev, &h);
 	memcpy(&c, h.config, sizeof(c));
 	cr_assert_eq(h.features, VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC |
-				 1 << 1 | 1 << 2 | 1 << 6 | 1 << 9 | 1 << 14);
+				 1 << 1 | 1 << 2 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 14);
 	cr_assert(h.version == LINK_VERSION && h.device_id == 2 && h.nqueues == 1);
 	cr_assert(h.queue_max == 256 && h.config_len == 64);
 	cr_assert(le64(c.capacity) == SECTORS && le32(c.seg_max) == 254);
@@ -43,16 +43,75 @@ Test(blk, hello_tells_what_the_disk_is)
 	cr_assert((h.features & 1 << 5) != 0 && (h.features & 1 << 9) == 0, "RO, no FLUSH");
 }
 
+/* What a guest is told of a disk with these blocks. */
+static struct blk_config told_of(struct vm_blocks b)
+{
+	struct link_hello h;
+	struct blk_config c;
+
+	blocks = b;
+	disk_of(false, usual);
+	blk_hello(&dev, &h);
+	memcpy(&c, h.config, sizeof(c));
+	return c;
+}
+
+Test(blk, hello_tells_the_blocks_of_the_disk)
+{
+	struct blk_config c = told_of((struct vm_blocks){ 512, 512, 0, 0 });
+
+	cr_assert(le32(c.blk_size) == 512 && c.physical_block_exp == 0 && c.alignment_offset == 0);
+	cr_assert(le16(c.min_io_size) == 1 && le32(c.opt_io_size) == 0);
+	c = told_of((struct vm_blocks){ 512, 4096, 3584, 1 << 20 });
+	cr_assert(le32(c.blk_size) == 512 && c.physical_block_exp == 3 && c.alignment_offset == 7);
+	cr_assert(le16(c.min_io_size) == 8 && le32(c.opt_io_size) == 2048);
+	c = told_of((struct vm_blocks){ 512, 65536, 65024, 1u << 31 });
+	cr_assert(c.physical_block_exp == 7 && c.alignment_offset == 127);
+	cr_assert(le16(c.min_io_size) == 128 && le32(c.opt_io_size) == 1 << 22);
+	c = told_of((struct vm_blocks){ 4096, 4096, 0, 65536 });
+	cr_assert(le32(c.blk_size) == 4096 && c.physical_block_exp == 0);
+	cr_assert(le16(c.min_io_size) == 1 && le32(c.opt_io_size) == 16);
+	cr_assert(le64(c.capacity) == SECTORS, "in sectors of 512 all the same");
+}
+
+Test(blk, the_blocks_lie_where_the_specification_says)
+{
+	static const uint8_t wanted[12] = { 0, 2, 0, 0, 3, 7, 8, 0, 0, 8, 0, 0 };
+	struct blk_config c = told_of((struct vm_blocks){ 512, 4096, 3584, 1 << 20 });
+
+	cr_assert_eq(memcmp((const uint8_t *)&c + 20, wanted, sizeof(wanted)), 0);
+}
+
+Test(blk, requests_are_in_sectors_whatever_the_blocks_are)
+{
+	told_of((struct vm_blocks){ 4096, 4096, 0, 0 });
+	cr_assert_eq(request_of(IN, 3, 512), OK);
+	expect_data(3, 512);
+	cr_assert_eq(request_of(OUT, 5, 1536), OK);
+}
+
+Test(blk, a_partial_last_block_is_not_there)
+{
+	struct disk d;
+
+	disk_of(false, usual);
+	blocks = (struct vm_blocks){ 4096, 4096, 0, 0 };
+	cr_assert_eq(ftruncate(image, 3 * 4096 - 1), 0);
+	cr_assert_eq(disk_open(&d, image, 0, &blocks), 0);
+	cr_assert_eq(d.size, 2 * 4096);
+	cr_assert(disk_range_ok(&d, 4096, 4096) && !disk_range_ok(&d, 8192, 512));
+}
+
 Test(blk, a_partial_last_sector_is_not_there)
 {
 	struct disk d;
 
 	disk_of(false, usual);
 	cr_assert_eq(ftruncate(image, 10 * SECTOR + 511), 0);
-	cr_assert_eq(disk_open(&d, image, 0), 0);
+	cr_assert_eq(disk_open(&d, image, 0, &blocks), 0);
 	cr_assert_eq(d.size, 10 * SECTOR);
 	cr_assert_eq(ftruncate(image, 511), 0);
-	cr_assert_eq(disk_open(&d, image, 0), 0);
+	cr_assert_eq(disk_open(&d, image, 0, &blocks), 0);
 	cr_assert_eq(d.size, 0);
 }
 
@@ -62,15 +121,15 @@ Test(blk, what_is_no_disk_is_refused)
 	int p[2];
 
 	disk_of(true, usual);
-	cr_assert_eq(disk_open(&d, image, 0), -EPERM, "read-only, and to be written");
+	cr_assert_eq(disk_open(&d, image, 0, &blocks), -EPERM, "read-only, and to be written");
 	disk_of(false, usual);
-	cr_assert_eq(disk_open(&d, image, DISK_READONLY), -EPERM, "more rights than the disk has");
+	cr_assert_eq(disk_open(&d, image, DISK_READONLY, &blocks), -EPERM, "more rights than the disk has");
 	cr_assert_eq(fcntl(image, F_SETFL, O_APPEND), 0);
-	cr_assert_eq(disk_open(&d, image, 0), -EPERM, "appending ignores the sector");
-	cr_assert_eq(disk_open(&d, -1, 0), -EBADF);
+	cr_assert_eq(disk_open(&d, image, 0, &blocks), -EPERM, "appending ignores the sector");
+	cr_assert_eq(disk_open(&d, -1, 0, &blocks), -EBADF);
 	cr_assert_eq(pipe(p), 0);
-	cr_assert_eq(disk_open(&d, p[0], DISK_READONLY), -ENOTSUP);
-	cr_assert_eq(disk_open(&d, open("/dev/null", O_RDWR | O_CLOEXEC), 0), -ENOTSUP);
+	cr_assert_eq(disk_open(&d, p[0], DISK_READONLY, &blocks), -ENOTSUP);
+	cr_assert_eq(disk_open(&d, open("/dev/null", O_RDWR | O_CLOEXEC), 0, &blocks), -ENOTSUP);
 }
 
 Test(blk, reads_sectors)
@@ -379,7 +438,7 @@ Test(blk, a_forged_image_header_stays_bytes)
 
 		memcpy(ram_at(&ram, DATA), magics[i], 8);
 		cr_assert_eq(request_of(OUT, 0, 512), OK);
-		cr_assert_eq(disk_open(&d, image, 0), 0);
+		cr_assert_eq(disk_open(&d, image, 0, &blocks), 0);
 		cr_assert_eq(d.size, SECTORS * SECTOR);
 		cr_assert_eq(pread(image, back, 8, 0), 8);
 		cr_assert_eq(memcmp(back, magics[i], 8), 0);

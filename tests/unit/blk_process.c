@@ -29,6 +29,7 @@ static struct vm_config config(bool readonly)
 		.kernel_size = 1,
 		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 9 },
 			    { .kind = VM_DEVICE_BLK, .nqueues = 1, .serial = "disk-one",
+			      .blocks = { 512, 4096, 0, 0 },
 			      .flags = readonly ? VM_BLK_READONLY : VM_BLK_DISCARD } },
 	};
 }

@@ -106,7 +106,7 @@ Test(blk_ranges, finding_out_what_the_host_can_changes_nothing)
 
 	disk_with(false);
 	before = stored();
-	cr_assert_eq(disk_open(&dev.disk, image, DISK_DISCARD), 0);
+	cr_assert_eq(disk_open(&dev.disk, image, DISK_DISCARD, &blocks), 0);
 	cr_assert_eq(host.punched, 1);
 	cr_assert(dev.disk.discard);
 	cr_assert_eq(lseek(image, 0, SEEK_END), SECTORS * SECTOR);

@@ -51,6 +51,7 @@ static void up(struct limit_values v)
 		.magic = VMCONFIG_MAGIC, .ram = 32 << 20, .vcpus = 1, .ndevices = 1, .kernel_size = 1,
 		.flags = VM_PAGES,
 		.device = { { .kind = VM_DEVICE_BLK, .nqueues = 1, .flags = VM_BLK_READONLY,
+			      .blocks = { 512, 512, 0, 0 },
 			      .limit = { v } } },
 	};
 	int image = memfd_create("image", MFD_CLOEXEC);

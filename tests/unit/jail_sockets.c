@@ -4,6 +4,7 @@
 #include "core/guestmem.c"
 #include "core/log.c"
 #include "bpf/wall.c"
+#include "jailer/blocks.c"
 #include "jailer/bpf.c"
 #include "jailer/config.c"
 #include "jailer/config_wall.c"

@@ -20,6 +20,7 @@ static struct vm_config good(void)
 		.kernel_size = 1,
 		.device = {
 			{ .kind = VM_DEVICE_BLK, .flags = VM_BLK_READONLY, .nqueues = 1,
+			  .blocks = { 512, 4096, 3584, 65536 },
 			  .serial = "12345678901234567890" },
 			{ .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 9 },
 			{ .kind = VM_DEVICE_NET, .nqueues = 9, .mtu = 1500, .mac = { 2 },
@@ -84,6 +85,24 @@ Test(vmconfig, every_field_of_a_device_has_a_range)
 	REFUSED(c.device[0].flags = 1u << 31);
 	REFUSED(c.device[0].nqueues = 2);
 	REFUSED(c.device[0].guest_cid = 3);
+	REFUSED(c.device[0].blocks = (struct vm_blocks){ 0 });
+	REFUSED(c.device[0].blocks.logical = 256);
+	REFUSED(c.device[0].blocks.logical = 1536);
+	REFUSED(c.device[0].blocks.logical = 8192);
+	REFUSED(c.device[0].blocks.logical = 1024);	/* of which the offset is not whole ones */
+	REFUSED(c.device[0].blocks.physical = 0);
+	REFUSED(c.device[0].blocks.physical = 256);
+	REFUSED(c.device[0].blocks.physical = 6144);
+	REFUSED(c.device[0].blocks.physical = 131072);
+	REFUSED(c.device[0].blocks.physical = 1u << 31);
+	REFUSED(c.device[0].blocks.offset = 4096);
+	REFUSED(c.device[0].blocks.offset = 100);
+	REFUSED(c.device[0].blocks.offset = UINT32_MAX);
+	REFUSED(c.device[0].blocks.optimal = 512);
+	REFUSED(c.device[0].blocks.optimal = UINT32_MAX);
+	REFUSED(c.device[1].blocks.logical = 512);
+	REFUSED(c.device[1].blocks.optimal = 1);
+	REFUSED(c.device[2].blocks = c.device[0].blocks);
 	REFUSED(c.device[0].serial[20] = 'x');
 	REFUSED(c.device[0].serial[23] = 'x');
 	REFUSED(c.device[1].flags = 1);
@@ -135,6 +154,20 @@ static int read_back(const struct vm_config *c, size_t len)
 	close(fd);
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : 1000;
+}
+
+Test(vmconfig, a_disk_may_have_blocks_of_many_sizes)
+{
+	static const struct vm_blocks fine[] = {
+		{ 512, 512, 0, 0 }, { 4096, 4096, 0, 0 }, { 512, 65536, 65024, 1u << 31 },
+		{ 2048, 4096, 2048, 4096 }, { 1024, 1024, 0, 1024 },
+	};
+	struct vm_config c = good();
+
+	for (size_t i = 0; i < array_len(fine); i++) {
+		c.device[0].blocks = fine[i];
+		cr_assert(vmconfig_valid(&c), "%zu", i);
+	}
 }
 
 Test(vmconfig, read_takes_it_from_its_descriptor_and_closes_that)

@@ -62,7 +62,7 @@ struct rig {
 	uint32_t ndevices;
 };
 
-static const struct vm_device rig_blk = { .kind = VM_DEVICE_BLK, .nqueues = 1 };
+static const struct vm_device rig_blk = { .kind = VM_DEVICE_BLK, .nqueues = 1, .blocks = { 512, 512, 0, 0 } };
 static const struct vm_device rig_vsock = {
 	.kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 1,
 };

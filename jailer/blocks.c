@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocks.c: block sizes of an image.
+ *
+ * A block device is asked.  A regular file may be written in any sizes; what lies below it is the
+ * file system's, whose own block is what is cheap to write: st_blksize, where that is a size that
+ * a disk may have.  Only the jailer asks; the device process is told. */
+#include "jailer/blocks.h"
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+/* Hints that contradict each other, or that a guest could not be told, are dropped. */
+static void settle(struct vm_blocks *b)
+{
+	if (!is_power_of_2(b->physical) || b->physical < b->logical ||
+	    b->physical > VM_BLOCK_PHYSICAL_MAX ||
+	    b->offset % b->logical != 0 || b->offset >= b->physical) {
+		b->physical = b->logical;
+		b->offset = 0;
+	}
+	if (b->optimal % b->physical != 0)
+		b->optimal = 0;
+}
+
+/* What the kernel knows of a block device.  It says -1 for an offset that is not one. */
+static int ask_device(struct vm_blocks *b, int fd)
+{
+	unsigned physical = 0, optimal = 0;
+	int logical = 0, offset = 0;
+
+	if (ioctl(fd, BLKSSZGET, &logical) < 0 || ioctl(fd, BLKPBSZGET, &physical) < 0 ||
+	    ioctl(fd, BLKALIGNOFF, &offset) < 0 || ioctl(fd, BLKIOOPT, &optimal) < 0)
+		return -errno;
+	*b = (struct vm_blocks){
+		.logical = (uint32_t)logical, .physical = physical, .optimal = optimal,
+		.offset = offset < 0 ? UINT32_MAX : (uint32_t)offset,
+	};
+	return 0;
+}
+
+static void guess_file(struct vm_blocks *b, const struct stat *st)
+{
+	*b = (struct vm_blocks){
+		.logical = VM_BLOCK_MIN,
+		.physical = st->st_blksize > 0 && st->st_blksize <= VM_BLOCK_PHYSICAL_MAX
+			    ? (uint32_t)st->st_blksize : 0,
+	};
+}
+
+int blocks_find(struct vm_blocks *b, int fd, const struct stat *st,
+		const struct config_disk *disk, struct failure *f)
+{
+	int rc = 0;
+
+	if (S_ISBLK(st->st_mode))
+		rc = ask_device(b, fd);
+	else
+		guess_file(b, st);
+	if (rc < 0)
+		return fail(f, -rc, NULL, "disk %s: ask for its block size", disk->path);
+	if (!is_power_of_2(b->logical) || b->logical < VM_BLOCK_MIN || b->logical > VM_BLOCK_MAX)
+		return fail(f, 0, NULL, "disk %s: has blocks of %u bytes; a guest's are of %u to %u",
+			    disk->path, b->logical, VM_BLOCK_MIN, VM_BLOCK_MAX);
+	settle(b);
+	return 0;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the jailer makes of the block sizes that a host claims. */
+#include "jailer/failure.c"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+static struct {
+	int logical, offset;
+	unsigned physical, optimal;
+	unsigned long broken;	/* the call that the kernel refuses */
+} claim;
+
+static int claimed(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *out;
+
+	(void)fd;
+	va_start(ap, request);
+	out = va_arg(ap, void *);
+	va_end(ap);
+	errno = ENOTTY;
+	if (request == claim.broken)
+		return -1;
+	switch (request) {
+	case BLKSSZGET: memcpy(out, &claim.logical, sizeof(int)); return 0;
+	case BLKPBSZGET: memcpy(out, &claim.physical, sizeof(int)); return 0;
+	case BLKALIGNOFF: memcpy(out, &claim.offset, sizeof(int)); return 0;
+	case BLKIOOPT: memcpy(out, &claim.optimal, sizeof(int)); return 0;
+	}
+	return -1;
+}
+
+#include <sys/ioctl.h>
+#define ioctl claimed
+#include "jailer/blocks.c"
+#undef ioctl
+
+static struct failure f;
+static const struct stat device = { .st_mode = S_IFBLK | 0600 };
+static const struct config_disk plain = { .path = "/d" };
+
+static bool same(const struct vm_blocks *b, uint32_t logical, uint32_t physical, uint32_t offset,
+		 uint32_t optimal)
+{
+	return b->logical == logical && b->physical == physical && b->offset == offset &&
+	       b->optimal == optimal;
+}
+
+/* What becomes of a device that claims this. */
+static struct vm_blocks device_of(int logical, unsigned physical, int offset, unsigned optimal)
+{
+	struct vm_blocks b;
+
+	claim = (typeof(claim)){ logical, offset, physical, optimal, 0 };
+	cr_assert_eq(blocks_find(&b, 9, &device, &plain, &f), 0, "%s", f.text);
+	return b;
+}
+
+Test(jail_blocks, a_block_device_is_asked)
+{
+	struct vm_blocks b = device_of(512, 4096, 3584, 1 << 20);
+
+	cr_assert(same(&b, 512, 4096, 3584, 1 << 20));
+	b = device_of(4096, 4096, 0, 0);
+	cr_assert(same(&b, 4096, 4096, 0, 0));
+	b = device_of(512, 65536, 65024, 65536);
+	cr_assert(same(&b, 512, 65536, 65024, 65536));
+}
+
+Test(jail_blocks, hints_that_make_no_sense_are_dropped)
+{
+	struct vm_blocks b = device_of(512, 0, 0, 0);
+
+	cr_assert(same(&b, 512, 512, 0, 0));
+	b = device_of(4096, 512, 0, 0);
+	cr_assert(same(&b, 4096, 4096, 0, 0), "less than a logical block");
+	b = device_of(512, 1536, 0, 4096);
+	cr_assert(same(&b, 512, 512, 0, 4096));
+	b = device_of(512, 131072, 0, 131072);
+	cr_assert(same(&b, 512, 512, 0, 131072), "more than a guest can be told");
+	b = device_of(512, 4096, -1, 4096);
+	cr_assert(same(&b, 512, 512, 0, 4096), "the kernel: not aligned at all");
+	b = device_of(512, 4096, 100, 0);
+	cr_assert(same(&b, 512, 512, 0, 0));
+	b = device_of(512, 4096, 4096, 0);
+	cr_assert(same(&b, 512, 512, 0, 0));
+	b = device_of(512, 4096, 0, 512 * 65);
+	cr_assert(same(&b, 512, 4096, 0, 0));
+	b = device_of(512, 4096, 0, UINT32_MAX);
+	cr_assert(same(&b, 512, 4096, 0, 0));
+}
+
+Test(jail_blocks, blocks_that_no_guest_takes_are_refused)
+{
+	static const int odd[] = { 0, -1, 1, 256, 520, 1536, 8192, 65536, INT32_MIN };
+	struct vm_blocks b;
+
+	for (size_t i = 0; i < array_len(odd); i++) {
+		claim = (typeof(claim)){ odd[i], 0, 4096, 0, 0 };
+		cr_assert_eq(blocks_find(&b, 9, &device, &plain, &f), -1, "%d", odd[i]);
+		cr_assert_not_null(strstr(f.text, "disk /d: has blocks of"), "%s", f.text);
+	}
+}
+
+Test(jail_blocks, a_device_that_does_not_answer_is_refused)
+{
+	static const unsigned long calls[] = { BLKSSZGET, BLKPBSZGET, BLKALIGNOFF, BLKIOOPT };
+	struct vm_blocks b;
+
+	for (size_t i = 0; i < array_len(calls); i++) {
+		claim = (typeof(claim)){ 512, 0, 512, 0, calls[i] };
+		cr_assert_eq(blocks_find(&b, 9, &device, &plain, &f), -1);
+		cr_assert_not_null(strstr(f.text, "disk /d"), "%s", f.text);
+	}
+}
+
+Test(jail_blocks, a_file_has_the_blocks_of_its_file_system)
+{
+	static const struct { long blksize; uint32_t physical; } cases[] = {
+		{ 512, 512 }, { 1024, 1024 }, { 4096, 4096 }, { 65536, 65536 }, { 131072, 512 },
+		{ 0, 512 }, { -4096, 512 }, { 256, 512 }, { 6000, 512 }, { (1l << 32) + 4096, 512 },
+	};
+	struct vm_blocks b;
+
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct stat st = { .st_mode = S_IFREG | 0600, .st_blksize = cases[i].blksize };
+
+		claim.broken = 0;
+		cr_assert_eq(blocks_find(&b, 9, &st, &plain, &f), 0, "%s", f.text);
+		cr_assert(same(&b, 512, cases[i].physical, 0, 0), "%ld", cases[i].blksize);
+	}
+}
