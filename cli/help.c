@@ -42,7 +42,7 @@ static const struct help_text texts[] = {
 	  "  -u, --user USER        name or number, with :group if wanted (root)\n"
 	  "  -t, --tty              COMMAND has a terminal; the default on a terminal\n"
 	  "  -T, --no-tty           it has none\n"
-	  "      --disk FILE[,ro][,discard=off][,bw=SIZE][,iops=N][,burst=SIZE]\n"
+	  "      --disk FILE[,ro][,discard=off][,block=SIZE][,bw=SIZE][,iops=N][,burst=SIZE]\n"
 	  "                         raw image or block device as /dev/vdb, vdc...; may be repeated\n"
 	  "      --timeout T        ends the machine after T: 500ms, 30s, 5m, 1h; exit status 124\n"
 	  "      --boot-timeout T   how long until the guest's agent must have answered (60s)\n"

@@ -8,6 +8,7 @@
 #include "cli/run_values.h"
 #include "cli/say.h"
 #include "core/guestmem.h"
+#include "core/vmconfig.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -80,6 +81,18 @@ static bool set_user(struct run_options *o, char *v)
 	return v[0] || refuse("--user", "''", "wanted NAME, UID, NAME:GROUP or UID:GID");
 }
 
+/* "block=4096", or "block=4K". */
+static bool disk_block(struct run_disk *d, const char *word)
+{
+	uint64_t n;
+
+	if (strncmp(word, "block=", 6) != 0 || !value_size(word + 6, &n) ||
+	    n < VM_BLOCK_MIN || n > VM_BLOCK_MAX || !is_power_of_2(n))
+		return false;
+	d->block = (uint32_t)n;
+	return true;
+}
+
 /* Takes one word behind a comma of --disk.  False: it is none of ours, but part of the name. */
 static bool disk_word(struct run_disk *d, const char *word)
 {
@@ -100,7 +113,17 @@ static bool disk_word(struct run_disk *d, const char *word)
 			return true;
 		}
 	}
-	return false;
+	return disk_block(d, word);
+}
+
+/* Why @word, which disk_word() did not take, cannot be part of a name; NULL: it can. */
+static const char *disk_word_wrong(const char *word)
+{
+	if (strncmp(word, "discard=", 8) == 0)
+		return "discard is on or off";
+	if (strncmp(word, "block=", 6) == 0)
+		return "a block has 512, 1024, 2048 or 4096 bytes";
+	return NULL;
 }
 
 static bool set_disk(struct run_options *o, char *v)
@@ -122,8 +145,8 @@ static bool set_disk(struct run_options *o, char *v)
 	}
 	if (!v[0])
 		return refuse("--disk", "''", "wanted FILE or FILE,ro");
-	if (comma && strncmp(comma, ",discard=", 9) == 0)
-		return refuse("--disk", v, "discard is on or off");
+	if (comma && disk_word_wrong(comma + 1))
+		return refuse("--disk", v, disk_word_wrong(comma + 1));
 	o->ndisks++;
 	return true;
 }

@@ -48,12 +48,37 @@ static void guess_file(struct vm_blocks *b, const struct stat *st)
 	};
 }
 
+static int size_of(uint64_t *size, int fd, const struct stat *st)
+{
+	*size = (uint64_t)st->st_size;
+	return S_ISBLK(st->st_mode) && ioctl(fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
+}
+
+/* The block size that the caller wishes, if any.  A smaller one than the host's own would make
+ * promises that nobody keeps; an image that ends within a block would lose that end. */
+static int fulfil(struct vm_blocks *b, const struct config_disk *disk, uint64_t size,
+		  struct failure *f)
+{
+	if (disk->block_size == 0)
+		return 0;
+	if (disk->block_size < b->logical)
+		return fail(f, 0, NULL, "disk %s: has blocks of %u bytes; %u asked", disk->path,
+			    b->logical, disk->block_size);
+	if (size % disk->block_size != 0)
+		return fail(f, 0, "enlarge the image, or ask for smaller blocks",
+			    "disk %s: its %llu bytes are not whole blocks of %u", disk->path,
+			    (unsigned long long)size, disk->block_size);
+	b->logical = disk->block_size;
+	return 0;
+}
+
 int blocks_find(struct vm_blocks *b, int fd, const struct stat *st,
 		const struct config_disk *disk, struct failure *f)
 {
-	int rc = 0;
+	uint64_t size;
+	int rc = size_of(&size, fd, st);
 
-	if (S_ISBLK(st->st_mode))
+	if (rc == 0 && S_ISBLK(st->st_mode))
 		rc = ask_device(b, fd);
 	else
 		guess_file(b, st);
@@ -62,6 +87,8 @@ int blocks_find(struct vm_blocks *b, int fd, const struct stat *st,
 	if (!is_power_of_2(b->logical) || b->logical < VM_BLOCK_MIN || b->logical > VM_BLOCK_MAX)
 		return fail(f, 0, NULL, "disk %s: has blocks of %u bytes; a guest's are of %u to %u",
 			    disk->path, b->logical, VM_BLOCK_MIN, VM_BLOCK_MAX);
+	if (fulfil(b, disk, size, f) != 0)
+		return -1;
 	settle(b);
 	return 0;
 }

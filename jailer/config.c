@@ -76,6 +76,7 @@ static const struct field disk_fields[] = {
 	{ "readonly", BOOL, false, AT(config_disk, readonly) },
 	{ "discard", BOOL, false, AT(config_disk, discard) },
 	{ "serial", TEXT, false, AT(config_disk, serial), 0, 20 },
+	{ "block_size", U32, false, AT(config_disk, block_size), VM_BLOCK_MIN, VM_BLOCK_MAX },
 	{ "rate_limiter", LIMITER, false, AT(config_disk, limit) },
 };
 
@@ -345,6 +346,8 @@ static int read_disks(struct config *c, const json_t *disks, struct failure *f)
 		if (read_object(&p, json_array_get(disks, i), disk_fields,
 				array_len(disk_fields), &c->disk[i]) != 0)
 			return -1;
+		if (c->disk[i].block_size != 0 && !is_power_of_2(c->disk[i].block_size))
+			return bad(&p, "block_size", "must be 512, 1024, 2048 or 4096");
 	}
 	c->ndisks = (uint32_t)n;
 	return 0;

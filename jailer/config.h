@@ -16,6 +16,8 @@
  *   timeout_ms 0..          0: none
  *   disks     [{ path, readonly (default true), serial (<= 20 printable),
  *             discard (default true: what the guest discards, the image gives back),
+ *             block_size 512, 1024, 2048 or 4096 that the guest sees (default: a block device's
+ *             own, which it cannot be below; of a file 512; the image is of whole ones),
  *             rate_limiter }], in slot order
  *   net       [{ tap name, mac "52:54:00:12:34:56" (default: from the VM's name),
  *             mtu 68..65535 (default: the tap's), queues 1..4 (default 1),
@@ -59,6 +61,7 @@ struct config_disk {
 	const char *serial;		/* "" when not given */
 	bool readonly;
 	bool discard;			/* means nothing on a read-only disk */
+	uint32_t block_size;		/* 0: the image's own */
 	struct limit_values limit;
 };
 

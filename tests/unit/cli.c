@@ -214,6 +214,15 @@ Test(options, words_behind_the_name_of_a_disk)
 	cr_assert(!o.disk[2].keep && !o.disk[2].readonly);
 }
 
+Test(options, a_disk_may_have_blocks_of_its_own)
+{
+	cr_assert_eq(words("--disk a --disk b,block=4096 --disk c,block=512,ro "
+			   "--disk d,block=2K,bw=1M root"), 0);
+	cr_assert(o.disk[0].block == 0 && o.disk[1].block == 4096 && o.disk[2].block == 512);
+	cr_assert(o.disk[2].readonly && o.disk[3].block == 2048 && o.disk[3].limit[0].bytes.size == 1 << 20);
+	cr_assert_str_eq(o.disk[1].path, "b");
+}
+
 Test(options, a_disk_may_have_a_rate_limit)
 {
 	cr_assert_eq(words("--disk d,bw=10M,ro,iops=500 --disk e,burst=1K,bw=0 root"), 0);
@@ -240,6 +249,8 @@ Test(options, what_is_not_understood_is_refused)
 		"--pids-limit 4097 root", "--memory-overhead 1K root", "--memory-overhead 2T root",
 		"--name ../x root", "--json=x root", "--console=1 root", "-tt root", "--tty=1 root",
 		"--mem 1G root", "--disk ,ro root", "--disk d,discard=no root", "--disk d,discard=,ro root",
+		"--disk d,block=0 root", "--disk d,block=256 root", "--disk d,block=1536,ro root",
+		"--disk d,block= root", "--disk d,block=8192 root", "--disk d,block=4097 root", "--disk ,block=512 root",
 		"--disk a --disk b --disk c --disk d --disk e --disk f --disk g root",
 	};
 
@@ -315,6 +326,25 @@ Test(config, is_what_the_options_say)
 	free(text);
 	p.disk[0] = "/\xff";
 	cr_assert_null(run_config(&o, &p), "a path that JSON cannot carry");
+}
+
+Test(config, says_of_a_disk_what_the_option_says)
+{
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img",
+			       .disk = { "/d0", "/d1" }, .vsock = "/r/v", .run_dir = "/r" };
+	char *text;
+	json_t *j, *v;
+
+	cr_assert_eq(words("--disk d0,block=4096 --disk d1 root c"), 0);
+	text = run_config(&o, &p);
+	cr_assert_not_null(text);
+	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	v = json_object_get(j, "disks");
+	cr_assert_null(json_object_get(json_array_get(v, 0), "block_size"), "the root");
+	cr_assert_eq(json_integer_value(json_object_get(json_array_get(v, 1), "block_size")), 4096);
+	cr_assert_null(json_object_get(json_array_get(v, 2), "block_size"));
+	json_decref(j);
+	free(text);
 }
 
 /* What the configuration says of limit @name, of the options in @line. */

@@ -53,7 +53,8 @@ Test(config, every_key_is_read)
 		       "\"cmdline\":\"quiet x=1\",\"entry\":\"flat\",\"memory\":16777216,"
 		       "\"vcpus\":32,\"console\":true,\"cmdline_devices\":true,"
 		       "\"timeout_ms\":1500,\"disks\":[{\"path\":\"/d0\"},"
-		       "{\"path\":\"/d1\",\"readonly\":false,\"serial\":\"S N\",\"discard\":false}],"
+		       "{\"path\":\"/d1\",\"readonly\":false,\"serial\":\"S N\",\"discard\":false,"
+		       "\"block_size\":2048}],"
 		       "\"vsock\":{\"cid\":4294967294,\"path\":\"/run/x/vsock.sock\"},"
 		       "\"run_dir\":\"/run/x\",\"limits\":{\"memory_overhead\":1,"
 		       "\"cpu_percent\":150,\"pids\":9,\"io_bytes_per_sec\":1048576},"
@@ -66,6 +67,7 @@ Test(config, every_key_is_read)
 	cr_assert(c.console && c.cmdline_devices && c.cgroup_off && c.timeout_ms == 1500);
 	cr_assert(c.ndisks == 2 && c.disk[0].readonly && !c.disk[1].readonly);
 	cr_assert(c.disk[0].discard && !c.disk[1].discard);
+	cr_assert(c.disk[0].block_size == 0 && c.disk[1].block_size == 2048);
 	cr_assert_str_eq(c.disk[0].serial, "");
 	cr_assert_str_eq(c.disk[1].serial, "S N");
 	cr_assert(c.vsock_cid == 4294967294u && config_devices(&c) == 3);
@@ -178,6 +180,25 @@ Test(config, a_wrong_type_names_its_key)
 	refused(WITH("\"limits\":null"), "limits: must be an object");
 	refused(WITH("\"disks\":[{\"path\":\"/d\",\"readonly\":0}]"), "disks[0].readonly");
 	refused(WITH("\"disks\":[{\"path\":\"/d\",\"discard\":\"on\"}]"), "disks[0].discard");
+}
+
+Test(config, blocks_of_a_disk_have_four_sizes)
+{
+	static const char *const odd[] = { "0", "256", "511", "513", "1536", "4095", "4097", "8192",
+					   "-512", "true", "\"512\"", "512.0", "4294967808" };
+	char text[160];
+
+	for (unsigned n = 512; n <= 4096; n *= 2) {
+		snprintf(text, sizeof(text), WITH("\"disks\":[{\"path\":\"/d\",\"block_size\":%u}]"), n);
+		cr_assert_eq(parse(text), 0, "%s", f.text);
+		cr_assert_eq(c.disk[0].block_size, n);
+		config_free(&c);
+	}
+	for (size_t i = 0; i < array_len(odd); i++) {
+		snprintf(text, sizeof(text), WITH("\"disks\":[{\"path\":\"/d\",\"block_size\":%s}]"),
+			 odd[i]);
+		refused(text, "disks[0].block_size: must be");
+	}
 }
 
 Test(config, a_value_out_of_range_names_its_key)

@@ -7,11 +7,13 @@
 #include <linux/fs.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct {
 	int logical, offset;
 	unsigned physical, optimal;
+	uint64_t size;
 	unsigned long broken;	/* the call that the kernel refuses */
 } claim;
 
@@ -31,6 +33,7 @@ static int claimed(int fd, unsigned long request, ...)
 	case BLKSSZGET: memcpy(out, &claim.logical, sizeof(int)); return 0;
 	case BLKPBSZGET: memcpy(out, &claim.physical, sizeof(int)); return 0;
 	case BLKALIGNOFF: memcpy(out, &claim.offset, sizeof(int)); return 0;
+	case BLKGETSIZE64: memcpy(out, &claim.size, 8); return 0;
 	case BLKIOOPT: memcpy(out, &claim.optimal, sizeof(int)); return 0;
 	}
 	return -1;
@@ -57,7 +60,7 @@ static struct vm_blocks device_of(int logical, unsigned physical, int offset, un
 {
 	struct vm_blocks b;
 
-	claim = (typeof(claim)){ logical, offset, physical, optimal, 0 };
+	claim = (typeof(claim)){ logical, offset, physical, optimal, 1 << 20, 0 };
 	cr_assert_eq(blocks_find(&b, 9, &device, &plain, &f), 0, "%s", f.text);
 	return b;
 }
@@ -102,7 +105,7 @@ Test(jail_blocks, blocks_that_no_guest_takes_are_refused)
 	struct vm_blocks b;
 
 	for (size_t i = 0; i < array_len(odd); i++) {
-		claim = (typeof(claim)){ odd[i], 0, 4096, 0, 0 };
+		claim = (typeof(claim)){ odd[i], 0, 4096, 0, 1 << 20, 0 };
 		cr_assert_eq(blocks_find(&b, 9, &device, &plain, &f), -1, "%d", odd[i]);
 		cr_assert_not_null(strstr(f.text, "disk /d: has blocks of"), "%s", f.text);
 	}
@@ -110,11 +113,12 @@ Test(jail_blocks, blocks_that_no_guest_takes_are_refused)
 
 Test(jail_blocks, a_device_that_does_not_answer_is_refused)
 {
-	static const unsigned long calls[] = { BLKSSZGET, BLKPBSZGET, BLKALIGNOFF, BLKIOOPT };
+	static const unsigned long calls[] = { BLKSSZGET, BLKPBSZGET, BLKALIGNOFF, BLKIOOPT,
+					       BLKGETSIZE64 };
 	struct vm_blocks b;
 
 	for (size_t i = 0; i < array_len(calls); i++) {
-		claim = (typeof(claim)){ 512, 0, 512, 0, calls[i] };
+		claim = (typeof(claim)){ 512, 0, 512, 0, 1 << 20, calls[i] };
 		cr_assert_eq(blocks_find(&b, 9, &device, &plain, &f), -1);
 		cr_assert_not_null(strstr(f.text, "disk /d"), "%s", f.text);
 	}
@@ -135,4 +139,57 @@ Test(jail_blocks, a_file_has_the_blocks_of_its_file_system)
 		cr_assert_eq(blocks_find(&b, 9, &st, &plain, &f), 0, "%s", f.text);
 		cr_assert(same(&b, 512, cases[i].physical, 0, 0), "%ld", cases[i].blksize);
 	}
+}
+
+static const struct config_disk wishes[] = {
+	{ "/d", .block_size = 512 }, { "/d", .block_size = 1024 }, { "/d", .block_size = 2048 },
+	{ "/d", .block_size = 4096 },
+};
+
+Test(jail_blocks, a_wish_is_fulfilled)
+{
+	const struct stat st = { .st_mode = S_IFREG | 0600, .st_blksize = 1024, .st_size = 3 * 4096 };
+	struct vm_blocks b;
+
+	for (size_t i = 0; i < array_len(wishes); i++) {
+		uint32_t n = wishes[i].block_size;
+
+		cr_assert_eq(blocks_find(&b, 9, &st, &wishes[i], &f), 0, "%s", f.text);
+		cr_assert(same(&b, n, n > 1024 ? n : 1024, 0, 0), "%u", n);
+	}
+	claim = (typeof(claim)){ 512, 3584, 4096, 65536, 3 * 4096, 0 };
+	cr_assert_eq(blocks_find(&b, 9, &device, &wishes[3], &f), 0, "%s", f.text);
+	cr_assert(same(&b, 4096, 4096, 0, 65536), "its blocks cannot begin where those do");
+}
+
+Test(jail_blocks, an_image_is_of_whole_blocks)
+{
+	static const off_t sizes[] = { 4095, 4097, 3 * 4096 + 512, 3 * 4096 + 2048, 1 };
+	struct stat st = { .st_mode = S_IFREG | 0600, .st_blksize = 4096 };
+	struct vm_blocks b;
+
+	for (size_t i = 0; i < array_len(sizes); i++) {
+		char both[64];
+
+		st.st_size = sizes[i];
+		cr_assert_eq(blocks_find(&b, 9, &st, &wishes[3], &f), -1, "%ld", (long)sizes[i]);
+		snprintf(both, sizeof(both), "its %ld bytes are not whole blocks of 4096", (long)sizes[i]);
+		cr_assert_not_null(strstr(f.text, both), "%s", f.text);
+		cr_assert_eq(blocks_find(&b, 9, &st, &plain, &f), 0, "nobody asked");
+	}
+	claim = (typeof(claim)){ 512, 0, 512, 0, 5 * 512, 0 };
+	cr_assert_eq(blocks_find(&b, 9, &device, &wishes[1], &f), -1);
+	cr_assert_not_null(strstr(f.text, "its 2560 bytes are not whole blocks of 1024"), "%s", f.text);
+}
+
+Test(jail_blocks, a_wish_below_the_blocks_of_a_device_is_refused)
+{
+	struct vm_blocks b;
+
+	claim = (typeof(claim)){ 4096, 0, 4096, 0, 1 << 20, 0 };
+	for (size_t i = 0; i < 3; i++) {
+		cr_assert_eq(blocks_find(&b, 9, &device, &wishes[i], &f), -1);
+		cr_assert_not_null(strstr(f.text, "disk /d: has blocks of 4096 bytes"), "%s", f.text);
+	}
+	cr_assert_eq(blocks_find(&b, 9, &device, &wishes[3], &f), 0, "%s", f.text);
 }
