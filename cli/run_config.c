@@ -129,9 +129,9 @@ int run_vsock_path(const char *given, char *path, size_t size)
 
 static json_t *disk(const char *path, const struct run_disk *d, const char *serial)
 {
-	json_t *j = json_pack("{s:s, s:b, s:b, s:s, s:o}", "path", path, "readonly",
-			      (int)d->readonly, "discard", (int)!d->keep, "serial", serial,
-			      "rate_limiter", limit_json(&d->limit[0]));
+	json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:s, s:o}", "path", path, "readonly",
+			      (int)d->readonly, "discard", (int)!d->keep, "direct",
+			      (int)d->direct, "serial", serial, "rate_limiter", limit_json(&d->limit[0]));
 
 	if (d->block != 0 && json_object_set_new(j, "block_size", json_integer(d->block)) < 0) {
 		json_decref(j);

@@ -105,6 +105,8 @@ static bool disk_word(struct run_disk *d, const char *word)
 		{ "rw", offsetof(struct run_disk, readonly), false },
 		{ "discard=on", offsetof(struct run_disk, keep), false },
 		{ "discard=off", offsetof(struct run_disk, keep), true },
+		{ "cache=host", offsetof(struct run_disk, direct), false },
+		{ "cache=direct", offsetof(struct run_disk, direct), true },
 	};
 
 	for (size_t i = 0; i < array_len(words); i++) {
@@ -121,6 +123,8 @@ static const char *disk_word_wrong(const char *word)
 {
 	if (strncmp(word, "discard=", 8) == 0)
 		return "discard is on or off";
+	if (strncmp(word, "cache=", 6) == 0)
+		return "cache is host or direct";
 	if (strncmp(word, "block=", 6) == 0)
 		return "a block has 512, 1024, 2048 or 4096 bytes";
 	return NULL;

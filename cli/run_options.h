@@ -22,6 +22,7 @@ struct run_disk {
 	char *path;		/* into argv */
 	bool readonly;
 	bool keep;		/* discard=off: the image keeps its storage */
+	bool direct;		/* cache=direct */
 	uint32_t block;		/* bytes of a block; 0: the image's own */
 	struct limit_values limit[LIMITS_DIRECTIONS];	/* the first */
 };

@@ -3,8 +3,12 @@
  *
  * A block device is asked.  A regular file may be written in any sizes; what lies below it is the
  * file system's, whose own block is what is cheap to write: st_blksize, where that is a size that
- * a disk may have.  Only the jailer asks; the device process is told. */
+ * a disk may have.  Only the jailer asks; the device process is told.
+ *
+ * Direct I/O is done in units that the file system names.  They become the disk's logical blocks,
+ * because a guest keeps to those. */
 #include "jailer/blocks.h"
+#include "jailer/direct.h"
 
 #include <errno.h>
 #include <linux/fs.h>
@@ -48,10 +52,31 @@ static void guess_file(struct vm_blocks *b, const struct stat *st)
 	};
 }
 
+int blocks_no_direct(const struct config_disk *disk, struct failure *f)
+{
+	return fail(f, 0, "attach it without cache=direct",
+		    "disk %s: its file system has no direct I/O", disk->path);
+}
+
 static int size_of(uint64_t *size, int fd, const struct stat *st)
 {
 	*size = (uint64_t)st->st_size;
 	return S_ISBLK(st->st_mode) && ioctl(fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
+}
+
+/* Makes the logical blocks those of direct I/O, if that is wanted.  A file system that does not
+ * name any can always do its own. */
+static int go_direct(struct vm_blocks *b, int fd, const struct stat *st)
+{
+	uint32_t unit = 0;
+	int rc = direct_unit(fd, &unit);
+
+	if (unit == 0 && S_ISREG(st->st_mode))
+		unit = b->physical > VM_BLOCK_MIN && b->physical <= VM_BLOCK_MAX &&
+		       is_power_of_2(b->physical) ? b->physical : VM_BLOCK_MAX;
+	if (unit > b->logical)
+		b->logical = unit;
+	return rc;
 }
 
 /* The block size that the caller wishes, if any.  A smaller one than the host's own would make
@@ -59,16 +84,18 @@ static int size_of(uint64_t *size, int fd, const struct stat *st)
 static int fulfil(struct vm_blocks *b, const struct config_disk *disk, uint64_t size,
 		  struct failure *f)
 {
-	if (disk->block_size == 0)
+	const uint32_t n = disk->block_size != 0 ? disk->block_size : b->logical;
+
+	if (disk->block_size == 0 && !disk->direct)
 		return 0;
-	if (disk->block_size < b->logical)
+	if (n < b->logical)
 		return fail(f, 0, NULL, "disk %s: has blocks of %u bytes; %u asked", disk->path,
-			    b->logical, disk->block_size);
-	if (size % disk->block_size != 0)
+			    b->logical, n);
+	if (size % n != 0)
 		return fail(f, 0, "enlarge the image, or ask for smaller blocks",
 			    "disk %s: its %llu bytes are not whole blocks of %u", disk->path,
-			    (unsigned long long)size, disk->block_size);
-	b->logical = disk->block_size;
+			    (unsigned long long)size, n);
+	b->logical = n;
 	return 0;
 }
 
@@ -82,6 +109,10 @@ int blocks_find(struct vm_blocks *b, int fd, const struct stat *st,
 		rc = ask_device(b, fd);
 	else
 		guess_file(b, st);
+	if (rc == 0 && disk->direct)
+		rc = go_direct(b, fd, st);
+	if (rc == -EOPNOTSUPP && disk->direct)
+		return blocks_no_direct(disk, f);
 	if (rc < 0)
 		return fail(f, -rc, NULL, "disk %s: ask for its block size", disk->path);
 	if (!is_power_of_2(b->logical) || b->logical < VM_BLOCK_MIN || b->logical > VM_BLOCK_MAX)

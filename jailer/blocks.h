@@ -12,4 +12,7 @@
 must_check int blocks_find(struct vm_blocks *b, int fd, const struct stat *st,
 			   const struct config_disk *disk, struct failure *f);
 
+/* Fills @f: @disk is to be direct, and cannot be.  Returns -1. */
+int blocks_no_direct(const struct config_disk *disk, struct failure *f);
+
 #endif

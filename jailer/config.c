@@ -76,6 +76,7 @@ static const struct field disk_fields[] = {
 	{ "readonly", BOOL, false, AT(config_disk, readonly) },
 	{ "discard", BOOL, false, AT(config_disk, discard) },
 	{ "serial", TEXT, false, AT(config_disk, serial), 0, 20 },
+	{ "direct", BOOL, false, AT(config_disk, direct) },
 	{ "block_size", U32, false, AT(config_disk, block_size), VM_BLOCK_MIN, VM_BLOCK_MAX },
 	{ "rate_limiter", LIMITER, false, AT(config_disk, limit) },
 };

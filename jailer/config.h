@@ -18,6 +18,8 @@
  *             discard (default true: what the guest discards, the image gives back),
  *             block_size 512, 1024, 2048 or 4096 that the guest sees (default: a block device's
  *             own, which it cannot be below; of a file 512; the image is of whole ones),
+ *             direct (default false: by way of the host's page cache; true: past it, in blocks
+ *             of the size above or what the file system asks for, which then is the least),
  *             rate_limiter }], in slot order
  *   net       [{ tap name, mac "52:54:00:12:34:56" (default: from the VM's name),
  *             mtu 68..65535 (default: the tap's), queues 1..4 (default 1),
@@ -62,6 +64,7 @@ struct config_disk {
 	bool readonly;
 	bool discard;			/* means nothing on a read-only disk */
 	uint32_t block_size;		/* 0: the image's own */
+	bool direct;			/* past the host's page cache */
 	struct limit_values limit;
 };
 

@@ -101,12 +101,15 @@ static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct 
 {
 	const struct config_disk *disk = &p->config->disk[i];
 	int fd = path_open_named(disk->path, (disk->readonly ? O_RDONLY : O_RDWR) |
+						(disk->direct ? O_DIRECT : 0) |
 						O_NONBLOCK | O_NOCTTY);
 	int err = fd < 0 ? -fd : 0;
 	struct stat st;
 
 	if (err == 0 && fstat(fd, &st) < 0)
 		err = errno;
+	if (err == EINVAL && disk->direct)
+		return blocks_no_direct(disk, f);
 	if (err != 0)
 		return fail(f, err, path_advice(err, err == EACCES && !disk->readonly ?
 			    "attach it read-only, or make it writable" : NULL),

@@ -153,8 +153,9 @@ static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, 
 	else if (fd->object == OBJ_INITRD)
 		snprintf(buf, size, "%s %s, read-only", text, c->initrd);
 	else if (fd->object == OBJ_DISK)
-		snprintf(buf, size, "%s %s, %s", text, c->disk[fd->index].path,
-			 c->disk[fd->index].readonly ? "read-only" : "read-write");
+		snprintf(buf, size, "%s %s, %s%s", text, c->disk[fd->index].path,
+			 c->disk[fd->index].readonly ? "read-only" : "read-write",
+			 c->disk[fd->index].direct ? ", direct" : "");
 	else if (fd->object == OBJ_TAP)
 		describe_tap(config_net(c, fd->index / PLAN_NET_PAIRS), fd->index % PLAN_NET_PAIRS,
 			     buf, size);

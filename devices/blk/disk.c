@@ -25,7 +25,10 @@ enum {
 	ZERO = FALLOC_FL_ZERO_RANGE,	/* not beyond the end: that is RLIMIT_FSIZE's to refuse */
 	ZERO_PAGE = 4096,
 	ZERO_SPANS = 64,
+	BOUNCE = 64 << 10,	/* bytes of memory that is aligned */
 };
+
+_Static_assert(BOUNCE % VM_BLOCK_MAX == 0 && ZERO_PAGE % VM_BLOCK_MAX == 0, "direct I/O");
 
 static int size_of(int fd, uint64_t *bytes, bool *regular)
 {
@@ -68,6 +71,7 @@ int disk_open(struct disk *d, int fd, unsigned int flags, const struct vm_blocks
 		return -EFBIG;	/* offsets are signed */
 	*d = (struct disk){
 		.fd = fd, .readonly = readonly, .blocks = *blocks,
+		.direct = (mode & O_DIRECT) != 0,
 		.size = bytes - bytes % blocks->logical,
 		.discard = !readonly && (flags & DISK_DISCARD) != 0 &&
 			   can_punch(fd, bytes, regular),
@@ -77,7 +81,16 @@ int disk_open(struct disk *d, int fd, unsigned int flags, const struct vm_blocks
 
 bool disk_range_ok(const struct disk *d, uint64_t at, uint64_t len)
 {
-	return at % SECTOR == 0 && len % SECTOR == 0 && range_fits(at, len, d->size);
+	static struct log_limit limit;
+	const uint64_t odd = (at | len) & (d->blocks.logical - 1);
+
+	if ((at | len) % SECTOR != 0 || !range_fits(at, len, d->size))
+		return false;
+	if (d->direct && odd != 0)
+		log_limited(&limit, "disk request at sector %lu is not of whole blocks of %u, which "
+			    "cache=direct takes alone", (unsigned long)(at / SECTOR),
+			    d->blocks.logical);
+	return !d->direct || odd == 0;
 }
 
 /* Takes @done bytes off the front of @*iov. */
@@ -117,14 +130,70 @@ static uint32_t transfer(const struct disk *d, bool write, uint64_t at, struct i
 	return done;
 }
 
+/* Copies @len bytes between @buf and the front of @*iov, and takes them off there. */
+static void copy_spans(uint8_t *buf, uint32_t len, struct iovec **iov, int *n, bool to_buf)
+{
+	while (len > 0 && *n > 0) {
+		uint32_t here = (uint32_t)min_u64(len, (*iov)->iov_len);
+
+		if (to_buf)
+			memcpy(buf, (*iov)->iov_base, here);
+		else
+			memcpy((*iov)->iov_base, buf, here);
+		buf += here;
+		len -= here;
+		advance(iov, n, here);
+	}
+}
+
+/* A transfer of whole blocks from or to memory that direct I/O does not take, in pieces. */
+static uint32_t transfer_bounced(const struct disk *d, bool write, uint64_t at,
+				 struct iovec *iov, int n, uint32_t len, int flags)
+{
+	static _Alignas(VM_BLOCK_MAX) uint8_t buf[BOUNCE];
+	uint32_t done = 0;
+
+	while (done < len) {
+		uint32_t here = (uint32_t)min_u64(len - done, BOUNCE), moved;
+		struct iovec whole = { buf, here };
+
+		if (write)
+			copy_spans(buf, here, &iov, &n, true);
+		moved = transfer(d, write, at + done, &whole, 1, here, flags);
+		if (!write)
+			copy_spans(buf, moved, &iov, &n, false);
+		done += moved;
+		if (moved < here)
+			break;
+	}
+	return done;
+}
+
+/* Can the kernel use this memory as it is? */
+static bool is_aligned(const struct disk *d, const struct iovec *iov, int n)
+{
+	uintptr_t bits = 0;
+
+	for (int i = 0; d->direct && i < n; i++)
+		bits |= (uintptr_t)iov[i].iov_base | iov[i].iov_len;
+	return (bits & (d->blocks.logical - 1)) == 0;
+}
+
+static uint32_t move(const struct disk *d, bool write, uint64_t at, struct iovec *iov, int n,
+		     uint32_t len, int flags)
+{
+	return is_aligned(d, iov, n) ? transfer(d, write, at, iov, n, len, flags)
+				     : transfer_bounced(d, write, at, iov, n, len, flags);
+}
+
 uint32_t disk_read(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32_t len)
 {
-	return transfer(d, false, at, iov, n, len, 0);
+	return move(d, false, at, iov, n, len, 0);
 }
 
 bool disk_write(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32_t len, bool durable)
 {
-	return transfer(d, true, at, iov, n, len, durable ? RWF_DSYNC : 0) == len;
+	return move(d, true, at, iov, n, len, durable ? RWF_DSYNC : 0) == len;
 }
 
 static enum disk_result allocate(const struct disk *d, int mode, uint64_t at, uint64_t len)

@@ -4,7 +4,10 @@
  * Raw means raw: what the guest writes is never interpreted, so no image format can be forged
  * by writing a header into sector 0.
  *
- * Ranges are bytes, multiples of SECTOR, and have been checked with disk_range_ok(). */
+ * Ranges are bytes, multiples of SECTOR, and have been checked with disk_range_ok().
+ *
+ * A descriptor that is open with O_DIRECT takes whole logical blocks alone, from and to memory
+ * that is aligned to them: other ranges are not ok; other memory is served by way of a buffer. */
 #ifndef IMMURE_DEVICES_BLK_DISK_H
 #define IMMURE_DEVICES_BLK_DISK_H
 
@@ -24,6 +27,7 @@ struct disk {
 	int fd;
 	bool readonly;
 	bool discard;		/* the host can, as far as it can be told, and we may */
+	bool direct;		/* past the host's page cache, as the jailer opened it */
 	bool failed;		/* a write or flush was lost; see disk_flush() */
 	struct vm_blocks blocks;
 	uint64_t size;		/* capacity in bytes; a partial last logical block does not count */
@@ -36,7 +40,8 @@ struct disk {
 must_check int disk_open(struct disk *d, int fd, unsigned int flags,
 			 const struct vm_blocks *blocks);
 
-/* True when the @len bytes from @at on lie inside the disk and both are multiples of SECTOR. */
+/* True when the @len bytes from @at on lie inside the disk and both are multiples of SECTOR, or of
+ * a logical block where the disk is direct. */
 must_check bool disk_range_ok(const struct disk *d, uint64_t at, uint64_t len);
 
 /* Reads @len bytes at @at into the @n spans of @iov, which hold exactly @len bytes and are used

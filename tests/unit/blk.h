@@ -24,6 +24,7 @@ static struct {
 	int interrupts;		/* so many calls fail with EINTR first */
 	int fail_after;		/* the call after so many fails with error; -1: none */
 	int error;
+	size_t align;		/* of what a transfer takes; 0: anything */
 	int reads, writes, syncs;
 	int durable;		/* of the writes: with RWF_DSYNC */
 	int punched, zeroed;	/* calls of fallocate */
@@ -39,6 +40,17 @@ static bool host_fails(void)
 	}
 	errno = host.error;
 	return host.fail_after >= 0 && host.fail_after-- == 0;
+}
+
+/* As the kernel does with O_DIRECT. */
+static bool host_refuses(const struct iovec *iov, int n, off_t at)
+{
+	uintptr_t bits = (uintptr_t)at;
+
+	for (int i = 0; i < n; i++)
+		bits |= (uintptr_t)iov[i].iov_base | iov[i].iov_len;
+	errno = EINVAL;
+	return host.align != 0 && (bits & (host.align - 1)) != 0;
 }
 
 /* The first @host.most bytes of @iov, in @cut. */
@@ -61,6 +73,8 @@ static ssize_t host_preadv2(int fd, const struct iovec *iov, int n, off_t at, in
 	struct iovec cut[VQ_SPANS_MAX];
 
 	host.reads++;
+	if (host_refuses(iov, n, at))
+		return -1;
 	return host_fails() ? -1 : preadv2(fd, cut, host_cut(iov, n, cut), at, flags);
 }
 
@@ -70,6 +84,8 @@ static ssize_t host_pwritev2(int fd, const struct iovec *iov, int n, off_t at, i
 
 	host.writes++;
 	host.durable += (flags & RWF_DSYNC) != 0;
+	if (host_refuses(iov, n, at))
+		return -1;
 	return host_fails() ? -1 : pwritev2(fd, cut, host_cut(iov, n, cut), at, flags);
 }
 

@@ -21,6 +21,8 @@ static struct driver drv;
 static struct process p;
 static struct link_msg m;
 static int image;
+static uint32_t block = 512;
+static uint64_t data = DATA;	/* where requests have it */
 
 static struct vm_config config(bool readonly)
 {
@@ -29,7 +31,7 @@ static struct vm_config config(bool readonly)
 		.kernel_size = 1,
 		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 9 },
 			    { .kind = VM_DEVICE_BLK, .nqueues = 1, .serial = "disk-one",
-			      .blocks = { 512, 4096, 0, 0 },
+			      .blocks = { block, 4096, 0, 0 },
 			      .flags = readonly ? VM_BLK_READONLY : VM_BLK_DISCARD } },
 	};
 }
@@ -67,7 +69,7 @@ static void up(bool readonly, uint64_t features)
 static void offer(uint32_t type, uint64_t sector, uint32_t len)
 {
 	struct { uint32_t type, zero; uint64_t sector; } h = { type, 0, sector };
-	struct buf b[3] = { { HEADER, 16, false }, { DATA, len, type == IN || type == GET_ID },
+	struct buf b[3] = { { HEADER, 16, false }, { data, len, type == IN || type == GET_ID },
 			    { STATUS, 1, true } };
 
 	memcpy(ram_at(&ram, HEADER), &h, sizeof(h));
@@ -162,6 +164,38 @@ static int ask_range(uint32_t type, uint64_t sector, uint32_t sectors, uint32_t 
 
 	memcpy(ram_at(&ram, DATA), &r, sizeof(r));
 	return ask(type, 0, sizeof(r));
+}
+
+Test(blk_process, goes_past_the_cache_and_needs_no_more_calls)
+{
+	enum { LEN = 200 << 10 };
+	uint8_t *memory;
+	int fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		cr_skip_test("NO DIRECT I/O in /var/tmp: not tried");
+	cr_assert_eq(ftruncate(fd, SECTORS * 512), 0);
+	block = 4096;
+	plan(false);
+	close(p.from[BLK_DISK]);
+	p.from[BLK_DISK] = fd;
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	activate(usual);
+	memory = ram_at(&ram, DATA);
+	for (uint32_t i = 0; i < LEN + 4096; i++)
+		memory[i] = (uint8_t)(i * 5 + i / 253);
+	for (uint32_t off = 0; off < 4096; off += 819) {	/* the first one aligned, none after it */
+		data = DATA + off;
+		cr_assert_eq(ask(OUT, 64, LEN), 0);
+		data = DATA + (1 << 20) + 3 * off;
+		cr_assert_eq(ask(IN, 64, LEN), 0);
+		cr_assert_eq(memcmp(memory + off, memory + (1 << 20) + 3 * off, LEN), 0);
+	}
+	cr_assert_eq(ask(IN, 1, 4096), 1, "not of whole blocks");
+	cr_assert_eq(ask(FLUSH, 0, 0), 0);
+	quit();
+	cr_assert_not_null(strstr(process_log(&p), "sector 1 is not of whole blocks of 4096"));
 }
 
 Test(blk_process, discards_and_zeroes)

@@ -223,6 +223,16 @@ Test(options, a_disk_may_have_blocks_of_its_own)
 	cr_assert_str_eq(o.disk[1].path, "b");
 }
 
+Test(options, a_disk_may_go_past_the_cache)
+{
+	cr_assert_eq(words("--disk a,cache=direct,ro --disk b,cache=direct,cache=host --disk c,xcache=direct root"),
+		     0);
+	cr_assert(o.disk[0].direct && o.disk[0].readonly);
+	cr_assert(o.disk[1].direct, "the first word wins: they are taken from the end");
+	cr_assert_not(o.disk[2].direct);
+	cr_assert_str_eq(o.disk[2].path, "c,xcache=direct");
+}
+
 Test(options, a_disk_may_have_a_rate_limit)
 {
 	cr_assert_eq(words("--disk d,bw=10M,ro,iops=500 --disk e,burst=1K,bw=0 root"), 0);
@@ -251,6 +261,7 @@ Test(options, what_is_not_understood_is_refused)
 		"--mem 1G root", "--disk ,ro root", "--disk d,discard=no root", "--disk d,discard=,ro root",
 		"--disk d,block=0 root", "--disk d,block=256 root", "--disk d,block=1536,ro root",
 		"--disk d,block= root", "--disk d,block=8192 root", "--disk d,block=4097 root", "--disk ,block=512 root",
+		"--disk d,cache=on root", "--disk d,cache=,ro root", "--disk d,cache=none,block=512 root",
 		"--disk a --disk b --disk c --disk d --disk e --disk f --disk g root",
 	};
 
@@ -335,7 +346,7 @@ Test(config, says_of_a_disk_what_the_option_says)
 	char *text;
 	json_t *j, *v;
 
-	cr_assert_eq(words("--disk d0,block=4096 --disk d1 root c"), 0);
+	cr_assert_eq(words("--disk d0,block=4096,cache=direct --disk d1 root c"), 0);
 	text = run_config(&o, &p);
 	cr_assert_not_null(text);
 	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -343,6 +354,9 @@ Test(config, says_of_a_disk_what_the_option_says)
 	cr_assert_null(json_object_get(json_array_get(v, 0), "block_size"), "the root");
 	cr_assert_eq(json_integer_value(json_object_get(json_array_get(v, 1), "block_size")), 4096);
 	cr_assert_null(json_object_get(json_array_get(v, 2), "block_size"));
+	cr_assert(json_is_false(json_object_get(json_array_get(v, 0), "direct")));
+	cr_assert(json_is_true(json_object_get(json_array_get(v, 1), "direct")));
+	cr_assert(json_is_false(json_object_get(json_array_get(v, 2), "direct")));
 	json_decref(j);
 	free(text);
 }

@@ -39,10 +39,23 @@ static int claimed(int fd, unsigned long request, ...)
 	return -1;
 }
 
+static int unit_rc;
+static uint32_t unit_said;
+
+static int told_unit(int fd, uint32_t *unit)
+{
+	(void)fd;
+	*unit = unit_said;
+	return unit_rc;
+}
+
+#include "jailer/direct.h"
 #include <sys/ioctl.h>
+#define direct_unit told_unit
 #define ioctl claimed
 #include "jailer/blocks.c"
 #undef ioctl
+#undef direct_unit
 
 static struct failure f;
 static const struct stat device = { .st_mode = S_IFBLK | 0600 };
@@ -192,4 +205,70 @@ Test(jail_blocks, a_wish_below_the_blocks_of_a_device_is_refused)
 		cr_assert_not_null(strstr(f.text, "disk /d: has blocks of 4096 bytes"), "%s", f.text);
 	}
 	cr_assert_eq(blocks_find(&b, 9, &device, &wishes[3], &f), 0, "%s", f.text);
+}
+
+static const struct config_disk direct = { .path = "/d", .direct = true };
+
+/* The logical blocks of a file of @size bytes with direct I/O in units of @unit. */
+static uint32_t direct_file_of(off_t size, long blksize, uint32_t unit)
+{
+	struct stat st = { .st_mode = S_IFREG | 0600, .st_size = size, .st_blksize = blksize };
+	struct vm_blocks b;
+
+	unit_rc = 0;
+	unit_said = unit;
+	cr_assert_eq(blocks_find(&b, 9, &st, &direct, &f), 0, "%s", f.text);
+	cr_assert(b.physical >= b.logical && b.physical <= VM_BLOCK_PHYSICAL_MAX);
+	return b.logical;
+}
+
+Test(jail_blocks, direct_io_sets_the_least_block)
+{
+	cr_assert_eq(direct_file_of(8192, 4096, 1), 512);
+	cr_assert_eq(direct_file_of(8192, 4096, 512), 512);
+	cr_assert_eq(direct_file_of(8192, 4096, 4096), 4096);
+	cr_assert_eq(direct_file_of(8192, 1024, 0), 1024, "not told: the file system's own");
+	cr_assert_eq(direct_file_of(8192, 4096, 0), 4096);
+	cr_assert_eq(direct_file_of(8192, 65536, 0), 4096);
+	cr_assert_eq(direct_file_of(8192, 512, 0), 4096, "the same as not known");
+}
+
+Test(jail_blocks, direct_io_that_does_not_fit_is_refused)
+{
+	static const struct config_disk small = { "/d", .direct = true, .block_size = 512 };
+	struct stat st = { .st_mode = S_IFREG | 0600, .st_size = 8192 + 512, .st_blksize = 4096 };
+	struct vm_blocks b;
+
+	unit_said = 4096;
+	cr_assert_eq(blocks_find(&b, 9, &st, &direct, &f), -1);
+	cr_assert_not_null(strstr(f.text, "its 8704 bytes are not whole blocks of 4096"), "%s", f.text);
+	cr_assert_eq(blocks_find(&b, 9, &st, &small, &f), -1);
+	cr_assert_not_null(strstr(f.text, "has blocks of 4096 bytes; 512 asked"), "%s", f.text);
+	st.st_size = 1 << 20;
+	unit_said = 8192;
+	cr_assert_eq(blocks_find(&b, 9, &st, &direct, &f), -1);
+	unit_said = 3072;
+	cr_assert_eq(blocks_find(&b, 9, &st, &direct, &f), -1);
+	unit_rc = -EOPNOTSUPP;
+	cr_assert_eq(blocks_find(&b, 9, &st, &direct, &f), -1);
+	cr_assert_not_null(strstr(f.text, "disk /d: its file system has no direct I/O"), "%s", f.text);
+	unit_rc = -EIO;
+	cr_assert_eq(blocks_find(&b, 9, &st, &direct, &f), -1);
+	cr_assert_eq(blocks_find(&b, 9, &st, &plain, &f), 0, "nobody asked");
+}
+
+Test(jail_blocks, direct_io_on_a_device_keeps_its_blocks)
+{
+	struct vm_blocks b;
+
+	unit_rc = 0;
+	unit_said = 0;
+	claim = (typeof(claim)){ 512, 0, 4096, 0, 5 * 512, 0 };
+	cr_assert_eq(blocks_find(&b, 9, &device, &direct, &f), 0, "%s", f.text);
+	cr_assert(same(&b, 512, 4096, 0, 0));
+	claim.logical = 4096;
+	claim.size = 8192;
+	unit_said = 4096;
+	cr_assert_eq(blocks_find(&b, 9, &device, &direct, &f), 0, "%s", f.text);
+	cr_assert(same(&b, 4096, 4096, 0, 0));
 }

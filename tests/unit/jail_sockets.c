@@ -5,6 +5,7 @@
 #include "core/log.c"
 #include "bpf/wall.c"
 #include "jailer/blocks.c"
+#include "jailer/direct.c"
 #include "jailer/bpf.c"
 #include "jailer/config.c"
 #include "jailer/config_wall.c"

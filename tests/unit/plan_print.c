@@ -103,7 +103,7 @@ static const char golden[] =
 static struct config c;
 static struct plan p;
 
-static char *printed(void (*print)(FILE *, const struct plan *))
+static char *printed_of(const char *config, void (*print)(FILE *, const struct plan *))
 {
 	struct plan_caller who = { 0 };
 	struct failure f;
@@ -111,11 +111,26 @@ static char *printed(void (*print)(FILE *, const struct plan *))
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	cr_assert_eq(config_parse(&c, vm, strlen(vm), &f), 0, "%s", f.text);
+	cr_assert_eq(config_parse(&c, config, strlen(config), &f), 0, "%s", f.text);
 	plan_make(&p, &c, &who);
 	print(out, &p);
 	fclose(out);
 	return text;
+}
+
+static char *printed(void (*print)(FILE *, const struct plan *))
+{
+	return printed_of(vm, print);
+}
+
+Test(plan_print, a_disk_past_the_cache_is_called_direct)
+{
+	char *text = printed_of("{\"name\":\"v\",\"kernel\":\"/k\",\"disks\":[{\"path\":\"/d\","
+				"\"direct\":true},{\"path\":\"/e\",\"direct\":false}]}", plan_print);
+
+	cr_assert_not_null(strstr(text, "disk image /d, read-only, direct\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "disk image /e, read-only\n"), "%s", text);
+	free(text);
 }
 
 Test(plan_print, people_get_the_whole_plan)
