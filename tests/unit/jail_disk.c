@@ -22,6 +22,8 @@
 #include "jailer/tap.c"
 
 #include <criterion/criterion.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 
 static struct config c;
 static struct plan p;
@@ -110,4 +112,47 @@ Test(jail_disk, a_file_system_without_direct_io_is_named)
 	cr_assert_eq(opened_as("/proc/version", ",\"direct\":true"), -1);
 	cr_assert_str_eq(f.text, "disk /proc/version: its file system has no direct I/O: "
 			 "attach it without cache=direct");
+}
+
+/* A block device of the image, with blocks of @block bytes, that goes when it is closed; -1: none
+ * can be made here. */
+static int loop_device(uint32_t block, char *name, size_t size)
+{
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int image = open(path, O_RDWR | O_CLOEXEC), fd = -1;
+	struct loop_config lc = {
+		.fd = (uint32_t)image, .block_size = block, .info.lo_flags = LO_FLAGS_AUTOCLEAR,
+	};
+
+	/* Somebody else may take the free one first. */
+	for (int i = 0; control >= 0 && fd < 0 && i < 20; i++) {
+		snprintf(name, size, "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
+		fd = open(name, O_RDWR | O_CLOEXEC);
+		if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &lc) < 0) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	close(control);
+	close(image);
+	return fd;
+}
+
+Test(jail_disk, a_block_device_of_this_machine_is_asked)
+{
+	char name[24];
+	int fd = loop_device(4096, name, sizeof(name));
+
+	if (fd < 0)
+		cr_skip_test("NO LOOP DEVICE can be made here: no block device was asked");
+	cr_assert_eq(opened_as(name, ""), 0, "%s", f.text);
+	cr_assert(told()->logical == 4096 && told()->physical == 4096);
+	close(o.fd[OBJ_DISK][0]);
+	cr_assert_eq(opened_as(name, ",\"direct\":true,\"block_size\":4096"), 0, "%s", f.text);
+	cr_assert_eq(told()->logical, 4096);
+	close(o.fd[OBJ_DISK][0]);
+	cr_assert_eq(opened_as(name, ",\"block_size\":512"), -1);
+	cr_assert_not_null(strstr(f.text, "has blocks of 4096 bytes; 512 asked"), "%s", f.text);
+	close(o.fd[OBJ_DISK][0]);
+	close(fd);
 }
