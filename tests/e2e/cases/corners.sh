@@ -46,6 +46,21 @@ block_device() {
 	expect written "$(head -c 519 "$WORK/loop.img" | tail -c 7)" "what was written" || result=1
 	return $result
 }
+# Blocks of 4096 bytes, as the device has them, and no page of the host's between it and the guest.
+large_blocks() {
+	[ "$MODE" = root ] || skip "needs root to make a loop device"
+	local loop result=0
+	head -c 4194304 "$BUILD/e2e/random" > "$WORK/loop.img"
+	loop=$(losetup --sector-size 4096 --find --show "$WORK/loop.img")
+	expect $'4096\n4096\nsame' "$(run --disk "$loop,cache=direct" "$ROOTFS" -- sh -c \
+		'cat /sys/block/vdb/queue/logical_block_size /sys/block/vdb/queue/physical_block_size
+		dd if=/dev/vdb of=/dev/vdb bs=64k count=16 seek=32 iflag=direct oflag=direct conv=fsync 2> /dev/null
+		head -c 1048576 /dev/vdb > /first; dd if=/dev/vdb bs=1M skip=2 count=1 2> /dev/null | cmp - /first && echo same')" \
+		"what the guest saw" || result=1
+	losetup -d "$loop"
+	cmp <(head -c 1048576 "$BUILD/e2e/random") <(tail -c 2097152 "$WORK/loop.img" | head -c 1048576) || result=1
+	return $result
+}
 gives_back() {
 	head -c 4194304 "$BUILD/e2e/random" > "$WORK/d.img"
 	expect 8192 "$(stat -c %b "$WORK/d.img")" "blocks of the image before"
@@ -149,6 +164,7 @@ ends_by_sigsys() {
 }
 
 shared "a disk may be a block device ($MODE)" block_device
+shared "blocks of 4096 bytes reach the guest, and its data the device, past the host's cache" large_blocks
 shared "what is discarded is given back, what is zeroed is not" gives_back
 shared "an image that shrinks is an I/O error to the guest, and said" shrinks
 shared "messages of up to 61,000 bytes, guest to host and host to guest" messages
