@@ -75,7 +75,7 @@ no_exit_per_request() {
 	[ "$requests" -gt 16000 ] && [ "$exits" -lt $((requests / 100)) ]
 }
 
-claim "256 MiB written and flushed survive a power cut" power_cut
+shared "256 MiB written and flushed survive a power cut" power_cut
 claim "a read-only disk is refused to the writer and stays as it was" read_only_disk
 shared "capacity is whole sectors of the file" capacity
 shared "an image's bytes never choose a format" image_magic_stays_raw

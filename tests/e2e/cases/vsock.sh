@@ -38,7 +38,7 @@ refused_port() {
 	expect "" "$reply" "bytes from a port nobody listens on"
 }
 
-claim "200 connections at once, guest to host, checksums agree" guest_to_host
-claim "200 connections at once, host to guest, checksums agree" host_to_guest
-claim "CONNECT is answered OK and the port, nothing else" handshake_bytes
-claim "a port nobody listens on closes the connection" refused_port
+shared "200 connections at once, guest to host, checksums agree" guest_to_host
+shared "200 connections at once, host to guest, checksums agree" host_to_guest
+shared "CONNECT is answered OK and the port, nothing else" handshake_bytes
+shared "a port nobody listens on closes the connection" refused_port
