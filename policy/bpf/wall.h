@@ -44,6 +44,8 @@ enum wall_flags {
 	WALL_HAS_IP4 = 1u << 0,		/* ip4 is the VM's; without it any source passes SOURCE */
 	WALL_HAS_IP6 = 1u << 1,		/* likewise ip6; without it IPv6 does not pass ETHERTYPE */
 	WALL_HAS_ALLOW = 1u << 2,	/* the allow-list counts: what is not on it is dropped */
+	WALL_ANY_CHECKSUM = 1u << 3,	/* CHECKSUM passes all: set by the jailer where the kernel is
+					 * too old to tell, never by a configuration */
 };
 
 /* One line of the allow-list.  Addresses are as on the wire. */

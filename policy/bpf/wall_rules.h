@@ -293,9 +293,10 @@ wall_inline enum wall_rule wall_ip(const struct wall_packet *p, const struct wal
 /* An open checksum may be stored where TCP and UDP have theirs, or behind: what was judged lies
  * before.  Where it is stored the sender says, and for a sender that was taken over that is any two
  * bytes of the frame, long after it passed here. */
-wall_inline enum wall_rule wall_checksum(const wall_frame *f, const struct wall_packet *p)
+wall_inline enum wall_rule wall_checksum(const wall_frame *f, const struct wall_config *c,
+					 const struct wall_packet *p)
 {
-	if (!WALL_OPEN(f))
+	if ((c->flags & WALL_ANY_CHECKSUM) != 0 || !WALL_OPEN(f))
 		return WALL_PASS;
 	if (p->checksum == 0 || WALL_OPEN_BEFORE(f, p->checksum))
 		return WALL_CHECKSUM;
@@ -330,7 +331,7 @@ wall_inline enum wall_rule wall_judge(const wall_frame *f, const struct wall_con
 	t->proto = p.proto;
 	if (rule == WALL_PASS && p.version != 0)
 		rule = wall_ip(&p, c);
-	return rule == WALL_PASS ? wall_checksum(f, &p) : rule;
+	return rule == WALL_PASS ? wall_checksum(f, c, &p) : rule;
 }
 
 /* How many frames the host makes of one with @len bytes, at most; @gso_size 0: it is not cut. */
