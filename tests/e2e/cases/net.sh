@@ -71,7 +71,7 @@ allow_list() {
 	socat TCP4-LISTEN:8089,bind=10.77.0.1,reuseaddr,fork SYSTEM:'echo in' &
 	local other=$!
 	out=$(run --net "$NET,allow=10.77.0.1:8088/tcp" "$ROOTFS" -- sh -c \
-		'nc -w 5 10.77.0.1 8088 < /dev/null; nc -w 5 10.77.0.1 8089 < /dev/null || echo out
+		'nc -w 15 10.77.0.1 8088 < /dev/null; nc -w 15 10.77.0.1 8089 < /dev/null || echo out
 		ping -c 1 -W 5 10.77.0.1 > /dev/null || echo no ping') || true
 	kill $server $other
 	expect "in out no ping" "$(tr '\n' ' ' <<< "$out" | sed 's/ $//')" "what the guest reached"
