@@ -18,6 +18,8 @@
 #include "jailer/failure.c"
 #include "cli/say.c"
 
+#include "tests/unit/command.h"
+
 #include <criterion/criterion.h>
 #include <sys/wait.h>
 
@@ -420,30 +422,13 @@ Test(doctor, what_rootless_does_without_is_in_SECURITY_md, .timeout = 60)
 /* The built `immure doctor --json`, with @more: its exit status, and what it printed. */
 static int doctor(const char *more, json_t **o)
 {
-	char self[256] = "", path[288], text[65536];
-	int ends[2], status;
-	size_t used = 0;
-	ssize_t n;
-	pid_t pid;
+	const struct command c = { .argv = { "immure", "doctor", "--json", more } };
+	char text[65536];
+	int status = command_run(&c, text, sizeof(text));
 
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	*strrchr(self, '/') = 0;
-	snprintf(path, sizeof(path), "%s/../bin/immure", self);
-	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (dup2(ends[1], 1) == 1)
-			execl(path, "immure", "doctor", "--json", more, (char *)NULL);
-		_exit(99);
-	}
-	close(ends[1]);
-	while ((n = read(ends[0], text + used, sizeof(text) - used)) > 0)
-		used += (size_t)n;
-	close(ends[0]);
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	*o = json_loadb(text, used, 0, NULL);
-	cr_assert_not_null(*o, "%.*s", (int)used, text);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+	*o = json_loads(text, 0, NULL);
+	cr_assert_not_null(*o, "%s", text);
+	return status;
 }
 
 Test(doctor, advice_counts_only_for_who_asks, .timeout = 60)

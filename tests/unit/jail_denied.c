@@ -2,6 +2,7 @@
 /* LIBS: -ljansson */
 /* The built `immure net denied` asks after real VMs, from a network namespace that is not theirs. */
 #include "core/fdplan.h"
+#include "tests/unit/command.h"
 #include "tests/unit/jail_rig.h"
 
 #include <sys/syscall.h>
@@ -10,35 +11,20 @@ enum { HEADER = 12, FRAME = 60, NET = 2 };	/* NET: the disk's is 1, vsock's 3 */
 
 static char output[64 << 10];
 
+static bool in_another_network(void)
+{
+	return unshare(CLONE_NEWNET) == 0;
+}
+
 /* Runs `immure net denied NAME --json` as user @uid; its exit status. */
 static int ask_denied(uid_t uid, const char *name)
 {
-	char self[256] = "", path[288];
-	int ends[2], status;
-	size_t used = 0;
-	ssize_t n;
-	pid_t pid;
+	const struct command c = {
+		.uid = uid, .errors = true, .before = in_another_network,
+		.argv = { "immure", "net", "denied", name, "--json" },
+	};
 
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	*strrchr(self, '/') = 0;
-	snprintf(path, sizeof(path), "%s/../bin/immure", self);
-	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (unshare(CLONE_NEWNET) < 0 || dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0 ||
-		    (uid != 0 && (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
-				  setresuid(uid, uid, uid) < 0)))
-			_exit(98);
-		execl(path, "immure", "net", "denied", name, "--json", (char *)NULL);
-		_exit(97);
-	}
-	close(ends[1]);
-	while ((n = read(ends[0], output + used, sizeof(output) - used - 1)) > 0)
-		used += (size_t)n;
-	output[used] = 0;
-	close(ends[0]);
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return command_run(&c, output, sizeof(output));
 }
 
 static struct rig start_vm(uid_t uid, const char *more)

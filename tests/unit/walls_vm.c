@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LIBS: -ljansson */
 /* The built `immure walls` looks at real VMs, and the test at the same processes by itself. */
+#include "tests/unit/command.h"
 #include "tests/unit/jail_rig.h"
 
 enum { OUTPUT = 1 << 20 };
@@ -10,32 +11,9 @@ static char output[OUTPUT];
 /* Runs `immure walls` with @a and @b as user @uid; its exit status. */
 static int walls(uid_t uid, const char *a, const char *b)
 {
-	char self[256] = "", path[288];
-	int ends[2], status;
-	size_t used = 0;
-	ssize_t n;
-	pid_t pid;
+	const struct command c = { .uid = uid, .errors = true, .argv = { "immure", "walls", a, b } };
 
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	*strrchr(self, '/') = 0;
-	snprintf(path, sizeof(path), "%s/../bin/immure", self);
-	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0 ||
-		    (uid != 0 && (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
-				  setresuid(uid, uid, uid) < 0)))
-			_exit(98);
-		execl(path, "immure", "walls", a, b, (char *)NULL);
-		_exit(97);
-	}
-	close(ends[1]);
-	while ((n = read(ends[0], output + used, sizeof(output) - used - 1)) > 0)
-		used += (size_t)n;
-	output[used] = 0;
-	close(ends[0]);
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return command_run(&c, output, sizeof(output));
 }
 
 static json_t *parsed(void)
