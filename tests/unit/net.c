@@ -484,7 +484,8 @@ Test(net, a_limit_from_the_guest_holds_that_direction_only)
 	cr_assert(net_wants_kick(&dev, TX));
 }
 
-Test(net, a_limit_to_the_guest_holds_that_direction_only)
+/* Ten frames wait for the guest, and its limit lets three go. */
+static void three_of_ten_arrive(void)
 {
 	start(plain);
 	limit(LIMITS_IN, 3);
@@ -493,6 +494,11 @@ Test(net, a_limit_to_the_guest_holds_that_direction_only)
 		arrive(60, i);
 	}
 	cr_assert_eq(serve(), NET_IDLE);
+}
+
+Test(net, a_limit_to_the_guest_holds_that_direction_only)
+{
+	three_of_ten_arrive();
 	cr_assert_eq(host.in_at, 3);
 	cr_assert_gt(flow_wait(&dev.flow), 0);
 	cr_assert_not(net_wants_frames(&dev, 0), "poll would not sleep");
@@ -540,13 +546,7 @@ Test(net, an_idle_pair_does_not_forget_the_other_ones_frames)
 /* What the host would have sent is not waited for when it is gone. */
 Test(net, an_interface_that_is_gone_holds_nothing_back)
 {
-	start(plain);
-	limit(LIMITS_IN, 3);
-	for (int i = 0; i < 10; i++) {
-		driver_add(&drv[RX], (struct buf[]){ { DATA + 0x10000, 1526, true } }, 1);
-		arrive(60, i);
-	}
-	cr_assert_eq(serve(), NET_IDLE);
+	three_of_ten_arrive();
 	cr_assert_gt(flow_wait(&dev.flow), 0);
 	host.write_error = EBADFD;
 	put_frame(&(struct net_header){ 0 }, 60, 7);
