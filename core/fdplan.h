@@ -87,9 +87,9 @@ enum {
 	X(SUP_LOCK0, 49)	/* locks of the VM's name and number; may be absent */      \
 	X(SUP_NFDS, 51)
 
-/* What immure-vsock may hold: all connections, and one descriptor more, because the supervisor's
+/* What immure-vsock may hold: so many connections, and one descriptor more, because the supervisor's
  * answer for a connection that is gone by now may come when the table is full. */
-#define PLAN_VSOCK_NOFILE (VSOCK_CONN0 + PLAN_VSOCK_CONNS + 1)
+#define PLAN_VSOCK_NOFILE(connections) (VSOCK_CONN0 + (connections) + 1)
 
 #define FDPLAN_ENUM(name, number) name = number,
 enum fdplan {

@@ -152,7 +152,7 @@ static void plan_vsock(struct plan *p, unsigned d)
 		born(pp, FD_PAGES);
 	pp->dynamic_from = VSOCK_CONN0;
 	pp->limits = (struct plan_limits){
-		.nofile = VSOCK_CONN0 + p->config->vsock_connections + 1, .nproc = 1,
+		.nofile = PLAN_VSOCK_NOFILE(p->config->vsock_connections), .nproc = 1,
 	};
 }
 

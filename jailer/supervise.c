@@ -406,7 +406,7 @@ static bool caller_removes(const struct opened *o)
 	struct pollfd at = { .fd = SUP_CLIENT };
 	struct timespec now = { 0 };
 
-	/* Nothing asked for: only a hang-up, or that there is no such descriptor. */
+	/* Nothing asked for: only a hang-up. */
 	return o->fd[OBJ_LOCK][0] >= 0 && ppoll(&at, 1, &now, NULL) == 0;
 }
 

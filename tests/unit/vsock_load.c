@@ -145,7 +145,8 @@ Test(vsock_load, a_thousand_and_twenty_three_connections_at_once)
 Test(vsock_load, an_answer_that_comes_late_finds_a_descriptor_when_the_table_is_full)
 {
 	static int fd[PLAN_VSOCK_CONNS];
-	struct rlimit planned = { PLAN_VSOCK_NOFILE, PLAN_VSOCK_NOFILE };
+	const rlim_t most = PLAN_VSOCK_NOFILE(PLAN_VSOCK_CONNS);
+	struct rlimit planned = { most, most };
 	struct dial_request r;
 	uint32_t port = 0;
 	int late;
