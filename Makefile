@@ -226,7 +226,7 @@ ESCAPE_ATTEMPTS := $(patsubst %.c,$(O)/musl/%.o,tests/escape/escape.c $(wildcard
 ESCAPE_HOOKS := seal seal_memory prctl close fdplan_claim guestmem_map ppoll epoll_pwait control_running wide_ioctl
 ESCAPE_JAILER_HOOKS := plan_make seal seal_memory prctl capabilities_limit capabilities_after capabilities_bound \
                        capabilities_drop rootfs_enter place_all close_range namespaces_start landlock_deny \
-                       devices_deny devices_deny_v1 limits_apply violation_observe message_running
+                       devices_deny devices_deny_v1 limits_apply violation_observe message_running wall_attach
 define escape_program
 $(B)/escape/bin/$(1): $$(patsubst %.c,$(O)/musl/%.o,$$($(1)_SRC)) $$(call pols,$$($(1)_POL)) $$(call bpfs,$$($(1)_BPF)) \
 		$(ESCAPE_ATTEMPTS) $(O)/musl/tests/escape/$(2).o

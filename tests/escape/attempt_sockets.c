@@ -223,8 +223,9 @@ long attempt_sockets(unsigned number, unsigned sub)
 	case 41: return families(sub);
 	case 42: return passing(sub);
 	case 43: return taps(sub);
-	case 44: return raw_frame();
-	case 45: return reach_ipv4(SOCK_DGRAM, sub == 1 ? 0xa9fea9fe : 0x0a000001, 80);
+	case 44: return sub == 1 ? raw_frame() : attempt_frames(number, sub);
+	case 45: return sub > 2 ? attempt_frames(number, sub) :
+			reach_ipv4(SOCK_DGRAM, sub == 1 ? 0xa9fea9fe : 0x0a000001, 80);
 	}
 	return -ENOSYS;
 }

@@ -65,6 +65,7 @@ long attempt(unsigned number, unsigned sub);
 long attempt_files(unsigned number, unsigned sub);
 long attempt_processes(unsigned number, unsigned sub);
 long attempt_sockets(unsigned number, unsigned sub);
+long attempt_frames(unsigned number, unsigned sub);
 long attempt_kernel(unsigned number, unsigned sub);
 
 static inline long escape_call(long nr, long a, long b, long c, long d, long e, long f)

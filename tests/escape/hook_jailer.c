@@ -20,6 +20,7 @@
 #include "jailer/plan.h"
 #include "jailer/rootfs.h"
 #include "jailer/violation.h"
+#include "jailer/wall.h"
 #include "tests/escape/escape.h"
 
 #include <fcntl.h>
@@ -69,6 +70,8 @@ int __real_namespaces_start(const struct plan *p, struct failure *f);
 int __wrap_namespaces_start(const struct plan *p, struct failure *f);
 int __real_landlock_deny(int abi, enum landlock_scope scope, const struct landlock_allow *allow, size_t n);
 int __wrap_landlock_deny(int abi, enum landlock_scope scope, const struct landlock_allow *allow, size_t n);
+int __real_wall_attach(unsigned ifindex, const char *tap, const struct wall_config *c, struct failure *f);
+int __wrap_wall_attach(unsigned ifindex, const char *tap, const struct wall_config *c, struct failure *f);
 int __real_limits_apply(const struct plan_limits *l, uint64_t fsize);
 int __wrap_limits_apply(const struct plan_limits *l, uint64_t fsize);
 int __real_violation_observe(pid_t pid);
@@ -258,6 +261,11 @@ int __wrap_landlock_deny(int abi, enum landlock_scope scope, const struct landlo
 int __wrap_limits_apply(const struct plan_limits *l, uint64_t fsize)
 {
 	return escape_without(LAYER_RLIMITS) ? 0 : __real_limits_apply(l, fsize);
+}
+
+int __wrap_wall_attach(unsigned ifindex, const char *tap, const struct wall_config *c, struct failure *f)
+{
+	return escape_without(LAYER_WALL) ? 0 : __real_wall_attach(ifindex, tap, c, f);
 }
 
 int __wrap_violation_observe(pid_t pid)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -57,6 +58,7 @@ struct world {
 	unsigned nsockets;
 	long tcp, udp, vsock;
 	pid_t victim;		/* a process that does nothing */
+	unsigned long received;	/* packets that came in by the network */
 };
 
 /* Makes everything in a new directory; @bin: the test build's programs. */
@@ -65,6 +67,16 @@ void world_remove(struct world *w);
 
 /* NULL, or what is not as it was made: it is made anew. */
 const char *world_changed(struct world *w);
+
+/* run_net.c.  A network of this process's own, when it is root and the host has taps; else that of the host. */
+bool net_own(void);
+bool net_bring_up(const char *interface);
+
+/* An attribute of an interface of that network, without its newline. */
+bool net_attribute(const char *interface, const char *name, char *text, size_t size);
+
+/* Did a packet come in since the last time? */
+bool net_received(struct world *w);
 
 /* run_tap.c.  Whether VMs can have a network interface here. */
 bool tap_possible(void);
@@ -105,6 +117,12 @@ static inline bool row_is_of(const struct row *r, const struct kind *k)
 		if (*c == k->letter)
 			return true;
 	return false;
+}
+
+/* Only the packet wall stops it, which only VMs of root have. */
+static inline bool row_is_walled(const struct row *r)
+{
+	return strstr(r->others, ":B") != NULL;
 }
 
 /* True on a kernel older than @major.@minor. */

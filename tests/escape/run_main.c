@@ -111,6 +111,8 @@ static bool short_has(const struct job *j, size_t i)
 {
 	if (strcmp(j->without, "seccomp") == 0)		/* one VM makes many attempts */
 		return true;
+	if (row_is_walled(&rows[i]))
+		return j->without[0] == 0 || strcmp(j->without, "packet-wall") == 0;
 	return is_first(j, i) && (j->without[0] == 0 || is_among(chosen, rows[i].number));
 }
 
@@ -119,12 +121,14 @@ static bool sample_has(const struct job *j, size_t i)
 {
 	if (strcmp(j->without, "seccomp") == 0)
 		return rows[i].way == REFUSED && open_rows_find(j->without, j->kind, &rows[i]) == NOT_OPEN;
-	return is_first(j, i) && j->without[0] == 0 && is_among(sampled, rows[i].number);
+	return j->without[0] == 0 &&
+	       (row_is_walled(&rows[i]) || (is_first(j, i) && is_among(sampled, rows[i].number)));
 }
 
 static bool is_tried(const struct job *j, size_t i)
 {
-	if (!row_is_of(&rows[i], j->kind) || (option.attempt != 0 && option.attempt != rows[i].number))
+	if (!row_is_of(&rows[i], j->kind) || (row_is_walled(&rows[i]) && option.uid != 0) ||
+	    (option.attempt != 0 && option.attempt != rows[i].number))
 		return false;
 	return option.sample ? sample_has(j, i) : !option.quick || short_has(j, i);
 }
@@ -308,6 +312,10 @@ static void print_notes(void)
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		printf("%2u    %-30s %s\n", notes[i].number, notes[i].what, notes[i].why);
 	skipped += (unsigned)(sizeof(notes) / sizeof(notes[0]));
+	if (option.uid != 0) {
+		printf("44.2 and on, 45.3 and on, frames to a tap: an ordinary user's VMs have no packet wall\n");
+		skipped++;
+	}
 	if (tap_possible())
 		return;
 	printf("      everything from inside net     a tap takes root and /dev/net/tun\n");

@@ -37,23 +37,11 @@ static int attach(const struct world *w)
 	return -1;
 }
 
-static bool bring_up(const struct world *w)
-{
-	struct ifreq req = { .ifr_flags = IFF_UP };
-	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool ok;
-
-	memcpy(req.ifr_name, w->tap, sizeof(w->tap));
-	ok = sock >= 0 && ioctl(sock, SIOCSIFFLAGS, &req) == 0;
-	close(sock);
-	return ok;
-}
-
 static bool give(const struct world *w)
 {
 	int fd = attach(w);
 	bool ok = fd >= 0 && ioctl(fd, TUNSETOWNER, (unsigned long)w->uid) == 0 &&
-		  ioctl(fd, TUNSETPERSIST, 1ul) == 0 && bring_up(w);
+		  ioctl(fd, TUNSETPERSIST, 1ul) == 0 && net_bring_up(w->tap);
 
 	close(fd);
 	return ok;
@@ -102,19 +90,13 @@ bool tap_renew(const struct world *w)
 
 void tap_state(const struct world *w, char *text, size_t size)
 {
-	char path[80], line[32];
+	char line[32];
 	size_t at = 0;
-	FILE *f;
 
 	text[0] = 0;
 	for (size_t i = 0; w->tap[0] != 0 && i < sizeof(attributes) / sizeof(attributes[0]); i++) {
-		snprintf(path, sizeof(path), "/sys/class/net/%s/%s", w->tap, attributes[i]);
-		f = fopen(path, "re");
-		if (f == NULL || fgets(line, sizeof(line), f) == NULL)
+		if (!net_attribute(w->tap, attributes[i], line, sizeof(line)))
 			snprintf(line, sizeof(line), "?");
-		line[strcspn(line, "\n")] = 0;
-		if (f != NULL)
-			fclose(f);
 		at += (size_t)snprintf(text + at, size - at, "%s %s, ", attributes[i], line);
 	}
 }

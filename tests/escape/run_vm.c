@@ -63,11 +63,11 @@ static const char *config(const struct vm *v, const char *cmdline)
 {
 	static char text[4096];
 	const struct world *w = v->w;
-	char net[80] = "";
+	char net[160] = "";
 
 	/* Its packet wall only root may load; a user's VM that asks for it says so each time. */
 	if (v->net)
-		snprintf(net, sizeof(net), "\"net\":[{\"tap\":\"%s\",\"wall\":\"%s\"}],", w->tap,
+		snprintf(net, sizeof(net), "\"net\":[{\"tap\":\"%s\",\"wall\":\"%s\"," ESCAPE_NET "}],", w->tap,
 			 w->uid != 0 ? "off" : "on");
 	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":%d,\"kernel\":\"%s/idle\",\"entry\":\"flat\","
 		 "\"memory\":16777216,\"cmdline\":\"%s\",\"disks\":[{\"path\":\"%s/disk\","
@@ -423,9 +423,14 @@ static void check(struct vm *v, size_t first)
 	size_t at = v->at < v->stop ? v->at : first;
 	struct cell *c = &v->cells[at];
 	const char *left = left_over(v, killed);
-	const char *tap = tap_left(v->w), *changed = world_changed(v->w);
-	bool out = escaped(v, first);
+	const char *tap = tap_left(v->w), *changed;
 	char why[160];
+	bool out;
+
+	if (c->verdict == PASSED && row_is_walled(&rows[at]) && net_received(v->w))
+		give(c, ESCAPED, "", "the frame reached the host");
+	out = escaped(v, first);
+	changed = world_changed(v->w);
 
 	if (out && v->k->letter == 't' && !tap_renew(v->w))
 		left = "a tap that cannot be made again";

@@ -157,6 +157,8 @@ bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin)
 	*w = (struct world){ .id = id, .uid = uid, .dir = "/tmp/escape-XXXXXX" };
 	/* Processes of a VM whose supervisor died are to be seen, and waited for. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (tap_possible() && !net_own())
+		return false;
 	if (mkdtemp(w->dir) == NULL || chmod(w->dir, 0777) < 0)
 		return false;
 	snprintf(w->name, sizeof(w->name), "escape-%d-%u", (int)getpid(), id);
@@ -170,6 +172,7 @@ bool world_make(struct world *w, unsigned id, uid_t uid, const char *bin)
 	if (!copy_programs(w, bin) || !make_sockets(w) || !make_victim(w) || !tap_make(w))
 		return false;
 	look(w);
+	net_received(w);
 	return true;
 }
 
@@ -266,6 +269,8 @@ const char *world_changed(struct world *w)
 		what = "a file was made in the host's directory";
 	if (visitors(w))
 		what = "something arrived at a socket of the host";
+	if (w->tap[0] != 0 && net_received(w))
+		what = "a packet came in by the network";
 	if (!victim_well(w)) {
 		what = "the host's process";
 		kill(w->victim, SIGKILL);

@@ -34,7 +34,8 @@
 	LAYER(CGROUP, "cgroup-limits", NULL)                                             \
 	LAYER(DUMPABLE, "dumpable", NULL)                                                \
 	LAYER(MDWE, "mdwe", NULL)                                                        \
-	LAYER(MSEAL, "mseal", NULL)
+	LAYER(MSEAL, "mseal", NULL)                                                      \
+	LAYER(WALL, "packet-wall", NULL)
 
 /* NOTE(number, what, why): attempts that are not made here, and are never counted as passed. */
 #define ESCAPE_NOTES(NOTE)                                                                       \
@@ -45,6 +46,12 @@
 	NOTE(58, "storm of fsync", "a matter of quantity: see the bounded suite")                \
 	NOTE(60, "storm of interrupts", "its task: the guest's, and paid by whoever sends them")  \
 	NOTE(64, "speculation, timing of a sibling", "host policy: reported, not proven")
+
+/* The network interface of the kind net. */
+#define ESCAPE_MAC { 2, 0, 10, 9, 0, 2 }
+#define ESCAPE_IP4 { 10, 9, 0, 2 }
+#define ESCAPE_IP6 { 0xfd, 0, [15] = 2 }
+#define ESCAPE_NET "\"mac\":\"02:00:0a:09:00:02\",\"addresses\":[\"10.9.0.2\",\"fd00::2\"]"
 
 enum escape_way {
 	REFUSED,	/* the call must be refused, or the process killed for it */
@@ -57,7 +64,7 @@ enum escape_way {
  *
  * Layers: S seccomp, N no_new_privs, C capabilities, U uid, R root directory, F descriptor plan (what
  * is not there, and how it was opened or sealed), T network namespace, G device control of the cgroup, P PID namespace, I session
- * keyring, L Landlock, X resource limits, M memory-deny-write-execute and mseal, Y not dumpable, Z fresh memory, H host
+ * keyring, L Landlock, X resource limits, M memory-deny-write-execute and mseal, Y not dumpable, Z fresh memory, B packet wall, H host
  * kernel: its policy or that it lacks the thing.  */
 #define ESCAPE_FILES(SUB)                                                                                  \
 	SUB(1, 1, "*", REFUSED, "openat", "ENOENT:R EACCES:L", "openat /etc/passwd")                       \
@@ -245,8 +252,15 @@ enum escape_way {
 	SUB(43, 8, "t", REFUSED, "ioctl", "", "TUNSETSTEERINGEBPF")                                        \
 	SUB(43, 9, "t", REFUSED, "ioctl", "", "TUNSETSNDBUF: no bound for what the host holds")            \
 	SUB(44, 1, "*", REFUSED, "socket", "EPERM:C", "send a raw frame")                                  \
+	SUB(44, 2, "t", REFUSED, "-", "ENOMSG:B", "send a frame with another MAC address")                 \
+	SUB(44, 3, "t", REFUSED, "-", "ENOMSG:B", "send a frame with another IP address")                  \
+	SUB(44, 4, "t", REFUSED, "-", "ENOMSG:B", "send a frame as a DHCP server")                         \
+	SUB(44, 5, "t", REFUSED, "-", "ENOMSG:B", "send a frame as an IPv4 router")                        \
+	SUB(44, 6, "t", REFUSED, "-", "ENOMSG:B", "send a frame as an IPv6 router")                        \
 	SUB(45, 1, "*", REFUSED, "socket", "ENETUNREACH:T EMFILE:X", "reach 169.254.169.254")              \
-	SUB(45, 2, "*", REFUSED, "socket", "ENETUNREACH:T EMFILE:X", "reach a neighbour, 10.0.0.1")
+	SUB(45, 2, "*", REFUSED, "socket", "ENETUNREACH:T EMFILE:X", "reach a neighbour, 10.0.0.1")             \
+	SUB(45, 3, "t", REFUSED, "-", "ENOMSG:B", "send a frame to 169.254.169.254")                       \
+	SUB(45, 4, "t", REFUSED, "-", "ENOMSG:B", "send a frame to the host's loopback, 127.0.0.1")
 
 #define ESCAPE_KERNEL(SUB)                                                                                 \
 	SUB(46, 1, "*", REFUSED, "bpf", "EPERM:C", "load a program by bpf")                                \
