@@ -10,11 +10,9 @@
  *	build/bench/ring-vsock [ROUNDS [WAY]]	one line of JSON for each measure */
 #include "tests/unit/vsock_rig.h"
 
-#include <linux/perf_event.h>
+#include "bench/rings/measure.h"
+
 #include <pthread.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <time.h>
 
 enum {
 	TOTAL = 32 << 20,		/* bytes a round */
@@ -51,28 +49,6 @@ static struct {
 	uint32_t got, told;			/* device → guest */
 	uint64_t interrupts, kicks;
 } guest;
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* Processor time of the device so far. */
-static uint64_t device_ns(void)
-{
-	unsigned long long ns = 0;
-	char path[40];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/schedstat", p.pid);
-	f = fopen(path, "re");
-	cr_assert(f != NULL && fscanf(f, "%llu", &ns) == 1);
-	fclose(f);
-	return ns;
-}
 
 static void *run_end(void *arg)
 {
@@ -188,32 +164,9 @@ static void guest_round(const struct way *w)
 	}
 }
 
-/* ---- system calls ---- */
-
-static int counter(pid_t pid)
-{
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr) };
-	FILE *f = fopen("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id", "re");
-	unsigned long long id;
-
-	if (f == NULL)
-		f = fopen("/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id", "re");
-	if (f == NULL || fscanf(f, "%llu", &id) != 1)
-		return -1;
-	fclose(f);
-	attr.config = id;
-	return (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
 /* ---- the rounds ---- */
 
-struct result {
-	uint64_t ns, floor_ns;		/* least of all rounds */
-	double calls, floor_calls;	/* a MiB; < 0: not counted */
-	double interrupts, kicks;	/* a MiB */
-};
-
-static uint64_t device_round(const struct way *w, struct result *r, bool count)
+static uint64_t device_round(const struct way *w, struct measured *r, bool count)
 {
 	struct end e = { .reads = w->to_host, .size = w->size };
 	int fd = count ? counter(p.pid) : -1;
@@ -222,11 +175,11 @@ static uint64_t device_round(const struct way *w, struct result *r, bool count)
 	e.fd = host_opens(GPORT, &guest.hport);
 	cr_assert_eq(fcntl(e.fd, F_SETFL, 0), 0);
 	guest.peer_buf = window;
-	before = device_ns();
+	before = device_ns(p.pid);
 	start_end(&e);
 	guest_round(w);
 	pthread_join(e.thread, NULL);
-	ns = device_ns() - before;
+	ns = device_ns(p.pid) - before;
 	r->calls = fd >= 0 && read(fd, &calls, 8) == 8 ? (double)calls : r->calls;
 	r->interrupts = (double)guest.interrupts;
 	r->kicks = (double)guest.kicks;
@@ -257,8 +210,7 @@ static uint64_t floor_round(const struct way *w)
 
 static void measure(const struct way *w, int rounds)
 {
-	struct result r = { UINT64_MAX, UINT64_MAX, -1, -1, 0, 0 };
-	double mib = TOTAL >> 20;
+	struct measured r = { .ns = UINT64_MAX, .floor_ns = UINT64_MAX, .calls = -1 };
 
 	for (int i = 0; i < rounds; i++) {
 		uint64_t ns = device_round(w, &r, false), floor = floor_round(w);
@@ -267,13 +219,7 @@ static void measure(const struct way *w, int rounds)
 		r.floor_ns = floor < r.floor_ns ? floor : r.floor_ns;
 	}
 	device_round(w, &r, true);
-	printf("{\"bench\":\"B8\",\"ring\":\"vsock\",\"way\":\"%s\",\"us_per_mib\":%.1f,"
-	       "\"floor_us_per_mib\":%.1f,\"ratio\":%.2f,\"calls_per_mib\":%.1f,"
-	       "\"interrupts_per_mib\":%.1f,\"kicks_per_mib\":%.1f}\n",
-	       w->name, (double)r.ns / 1000 / mib, (double)r.floor_ns / 1000 / mib,
-	       (double)r.ns / (double)r.floor_ns, r.calls / mib, r.interrupts / mib,
-	       r.kicks / mib);
-	fflush(stdout);
+	measured_print(&r, "vsock", w->name, "mib", TOTAL >> 20);
 }
 
 int main(int argc, char **argv)

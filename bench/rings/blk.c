@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blk.c: what a request costs the sealed immure-blk when the host has the data in its cache, beside a
+ * thread that makes the same reads or writes of the same file and nothing else.
+ *
+ * No guest runs: this program is the driver, in shared memory; it keeps so many requests in flight. See
+ * vsock.c for what is compared.
+ *
+ *	build/bench/ring-blk FILE [ROUNDS [WAY]]	one line of JSON for each measure; FILE is overwritten */
+#include "core/guestmem.c"
+#include "core/link.c"
+#include "core/virtqueue.c"
+
+#include "tests/unit/process.h"
+
+#include "bench/rings/measure.h"
+
+#include <pthread.h>
+#include <sys/uio.h>
+
+enum {
+	DISK_BYTES = 64 << 20, REQUESTS = 16384, DEPTH_MAX = 32, QUEUE_SIZE = 128, SECTOR = 512,
+	QUEUE = 0x10000, HEADERS = 0x30000, STATUSES = 0x31000, DATA = 0x100000, DATA_STEP = 64 << 10,
+	IN = 0, OUT = 1,
+};
+
+struct way {
+	const char *name;
+	uint32_t type, len, depth;
+};
+
+static const struct way ways[] = {
+	{ "read 4 KiB, depth 1", IN, 4 << 10, 1 },
+	{ "read 4 KiB, depth 32", IN, 4 << 10, 32 },
+	{ "write 4 KiB, depth 32", OUT, 4 << 10, 32 },
+	{ "read 64 KiB, depth 32", IN, 64 << 10, 32 },
+};
+
+static struct ram ram;
+static struct driver drv;
+static struct process p;
+static int image;
+static uint64_t interrupts, kicks;
+
+/* The same places of the disk in the same order for all, all over it. */
+static uint64_t place(uint32_t i, uint32_t len)
+{
+	return (uint64_t)i * 2654435761u % (DISK_BYTES / len) * len;
+}
+
+static void open_image(const char *path)
+{
+	static uint8_t some[1 << 20];
+
+	image = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	cr_assert_geq(image, 0);
+	for (int i = 0; i < DISK_BYTES / (int)sizeof(some); i++)
+		cr_assert_eq(write(image, some, sizeof(some)), (ssize_t)sizeof(some));
+}
+
+static void up(void)
+{
+	const struct vm_config c = {
+		.magic = VMCONFIG_MAGIC, .ram = 32 << 20, .vcpus = 1, .ndevices = 1, .kernel_size = 1,
+		.device = { { .kind = VM_DEVICE_BLK, .nqueues = 1, .serial = "bench",
+			      .blocks = { 512, 4096, 0, 0 } } },
+	};
+	struct link_msg m;
+
+	ram_init(&ram, 32 << 20);
+	process_plan(&p, &ram, &c, 1);
+	p.from[BLK_DISK] = image;
+	process_start(&p, "immure-blk", "0");
+	process_expect(&p, LINK_HELLO, &m);
+	driver_init(&drv, &ram, QUEUE, QUEUE_SIZE, VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | 1 << 9);
+	process_activate(&p, &drv, 1);
+}
+
+static void offer(const struct way *w, uint32_t slot, uint32_t i)
+{
+	const struct { uint32_t type, zero; uint64_t sector; } h = { w->type, 0, place(i, w->len) / SECTOR };
+	const struct buf b[] = {
+		{ HEADERS + slot * sizeof(h), sizeof(h), false },
+		{ DATA + (uint64_t)slot * DATA_STEP, w->len, w->type == IN },
+		{ STATUSES + slot, 1, true },
+	};
+
+	memcpy(ram_at(&ram, b[0].addr), &h, sizeof(h));
+	*(uint8_t *)ram_at(&ram, b[2].addr) = 0xee;
+	driver_add(&drv, b, 3);
+}
+
+/* Asks for an interrupt and sleeps, unless a request is done by then. */
+static void wait_for_one(void)
+{
+	driver_used_event(&drv, drv.last_used);
+	if (__atomic_load_n(driver_word(&drv, drv.used + 2), __ATOMIC_ACQUIRE) != drv.last_used)
+		return;
+	process_interrupted(&p);
+	interrupts++;
+}
+
+/* All REQUESTS, w->depth of them in flight at any time; a slot is free when its chain was used. */
+static void drive(const struct way *w)
+{
+	uint32_t slot_of[QUEUE_SIZE], vacant[DEPTH_MAX], nvacant = 0, sent = 0, done = 0, len;
+	uint16_t head;
+
+	for (uint32_t i = 0; i < w->depth; i++)
+		vacant[nvacant++] = i;
+	while (done < REQUESTS) {
+		while (nvacant > 0 && sent < REQUESTS) {
+			uint32_t slot = vacant[--nvacant];
+
+			offer(w, slot, sent++);
+			head = *driver_word(&drv, drv.avail + 4 + 2ull * ((drv.avail_idx - 1u) % QUEUE_SIZE));
+			slot_of[head] = slot;
+		}
+		if (driver_must_kick(&drv)) {
+			process_kick(&p, 0);
+			kicks++;
+		}
+		if (!driver_used(&drv, &head, &len)) {
+			wait_for_one();
+			continue;
+		}
+		do {
+			cr_assert_eq(*(uint8_t *)ram_at(&ram, STATUSES + slot_of[head]), 0);
+			vacant[nvacant++] = slot_of[head];
+			done++;
+		} while (driver_used(&drv, &head, &len));
+	}
+}
+
+static uint64_t device_round(const struct way *w, struct measured *r, bool count)
+{
+	int fd = count ? counter(p.pid) : -1;
+	uint64_t before = device_ns(p.pid), calls;
+
+	interrupts = kicks = 0;
+	drive(w);
+	before = device_ns(p.pid) - before;
+	r->calls = fd >= 0 && read(fd, &calls, 8) == 8 ? (double)calls : r->calls;
+	r->interrupts = (double)interrupts;
+	r->kicks = (double)kicks;
+	close(fd);
+	return before;
+}
+
+/* In a thread of its own, as the device is a process of its own. */
+static void *floor_thread(void *arg)
+{
+	const struct way *w = arg;
+	static uint64_t ns;
+
+	ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (uint32_t i = 0; i < REQUESTS; i++) {
+		struct iovec v = { ram_at(&ram, DATA + (uint64_t)(i % w->depth) * DATA_STEP), w->len };
+		ssize_t n = w->type == IN ? preadv2(image, &v, 1, (off_t)place(i, w->len), 0)
+					  : pwritev2(image, &v, 1, (off_t)place(i, w->len), 0);
+
+		cr_assert_eq(n, (ssize_t)w->len);
+	}
+	ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - ns;
+	return &ns;
+}
+
+static uint64_t floor_round(const struct way *w)
+{
+	pthread_t thread;
+	void *ns;
+
+	cr_assert_eq(pthread_create(&thread, NULL, floor_thread, (void *)w), 0);
+	pthread_join(thread, &ns);
+	return *(uint64_t *)ns;
+}
+
+static void measure(const struct way *w, int rounds)
+{
+	struct measured r = { .ns = UINT64_MAX, .floor_ns = UINT64_MAX, .calls = -1 };
+
+	for (int i = 0; i < rounds; i++) {
+		uint64_t ns = device_round(w, &r, false), floor = floor_round(w);
+
+		r.ns = ns < r.ns ? ns : r.ns;
+		r.floor_ns = floor < r.floor_ns ? floor : r.floor_ns;
+	}
+	device_round(w, &r, true);
+	measured_print(&r, "blk", w->name, "request", REQUESTS);
+}
+
+int main(int argc, char **argv)
+{
+	int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 10;
+
+	if (argc < 2) {
+		fprintf(stderr, "usage: ring-blk FILE [ROUNDS [WAY]]\n");
+		return 2;
+	}
+	open_image(argv[1]);
+	up();
+	for (size_t i = 0; i < array_len(ways); i++)
+		if (argc < 4 || strstr(ways[i].name, argv[3]) != NULL)
+			measure(&ways[i], rounds);
+	process_tell(&p, &(struct link_msg){ .type = LINK_QUIT });
+	cr_assert(exited(process_end(&p), 0));
+	unlink(argv[1]);
+	return 0;
+}
