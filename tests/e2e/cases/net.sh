@@ -61,7 +61,8 @@ spoofs() { # OPTION-OF-NET: the guest asks as 10.77.0.9; prints how many answers
 	sed -nE 's/.* ([0-9]+) packets received.*/\1/p' "$WORK/spoof"
 }
 no_spoofing() {
-	expect 3 "$(spoofs wall=off)" "answers without the wall"
+	# On a busy host busybox does not wait for the last of them.
+	[ "$(spoofs wall=off)" -ge 1 ]
 	expect 0 "$(spoofs wall=on)" "answers with it"
 }
 allow_list() {

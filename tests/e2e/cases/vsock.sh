@@ -23,19 +23,21 @@ handshake_bytes() {
 	vsock_start "$ROOTFS" -- sh -c '/bin/vsockload echo-vsock 7000' > "$WORK/b.log" &
 	local pid=$! reply
 	wait_for 300 grep -q listening "$WORK/b.log"
-	reply=$(printf 'CONNECT 7000\n' | timeout 20 socat -t 5 - "UNIX-CONNECT:$WORK/v.sock" | head -n 1)
+	reply=$(printf 'CONNECT 7000\n' | timeout 120 socat -t 100 - "UNIX-CONNECT:$WORK/v.sock" | head -n 1)
 	kill -TERM $pid
 	status_of wait $pid
 	grep -qE '^OK [0-9]+$' <<< "$reply"
 }
 refused_port() {
 	vsock_start "$ROOTFS" -- sh -c 'echo up; sleep 1000' > "$WORK/r.log" &
-	local pid=$! reply
+	local pid=$! turned_away
 	wait_for 300 grep -q up "$WORK/r.log"
-	reply=$(printf 'CONNECT 7001\n' | timeout 20 socat -t 5 - "UNIX-CONNECT:$WORK/v.sock" 2>&1 || true)
+	status_of timeout 120 socat -t 100 - "UNIX-CONNECT:$WORK/v.sock" <<< 'CONNECT 7001' > "$WORK/r.out" 2>&1
+	turned_away=$STATUS
 	kill -TERM $pid
 	status_of wait $pid
-	expect "" "$reply" "bytes from a port nobody listens on"
+	expect "" "$(cat "$WORK/r.out")" "bytes from a port nobody listens on"
+	[ "$turned_away" -ne 124 ]
 }
 
 shared "200 connections at once, guest to host, checksums agree" guest_to_host

@@ -108,7 +108,7 @@ client_killed() {
 	wait_for 300 grep -q up "$WORK/q.log"
 	kill -KILL $pid
 	status_of wait $pid
-	wait_for 10 no_vm
+	wait_for 60 no_vm
 	# The run directory belongs to the next run to sweep: start one.
 	guest true
 	nothing_left
