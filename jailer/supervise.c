@@ -188,23 +188,27 @@ static void handle_stop(struct supervisor *s, pid_t tid, int wait_status)
 	}
 }
 
-static void reap(struct supervisor *s)
+/* What wait4() says of @pid. */
+static void handle_wait(struct supervisor *s, pid_t pid, int status)
 {
-	int status, index;
-	pid_t pid;
+	int index = index_of(s, pid);
 
-	while ((pid = wait4(-1, &status, WNOHANG | __WALL, NULL)) > 0) {
-		if (WIFSTOPPED(status)) {
-			handle_stop(s, pid, status);
-			continue;
-		}
-		index = index_of(s, pid);
-		if (index < 0 || !s->alive[index])
-			continue;
+	if (WIFSTOPPED(status)) {
+		handle_stop(s, pid, status);
+	} else if (index >= 0 && s->alive[index]) {
 		s->alive[index] = false;
 		s->nalive--;
 		handle_death(s, (unsigned)index, status);
 	}
+}
+
+static void reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = wait4(-1, &status, WNOHANG | __WALL, NULL)) > 0)
+		handle_wait(s, pid, status);
 }
 
 static void handle_signals(struct supervisor *s)
@@ -427,6 +431,8 @@ int supervise(const struct plan *p, const struct spawn *sp, const struct cgroup 
 {
 	static struct supervisor s;
 	uint64_t now = now_ms();
+	int status;
+	pid_t pid;
 
 	s = (struct supervisor){
 		.plan = p, .spawn = sp, .nalive = p->nprocs, .ctl_open = true,
@@ -441,6 +447,9 @@ int supervise(const struct plan *p, const struct spawn *sp, const struct cgroup 
 	if (p->config->timeout_ms != 0)
 		arm(p->config->timeout_ms);
 	say_notes(sp, cg);
+	/* Somebody who died while all were started. */
+	if (violation_kept(&pid, &status))
+		handle_wait(&s, pid, status);
 	loop(&s);
 	handle_ctl(&s);
 	drain(&s);

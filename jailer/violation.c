@@ -104,24 +104,44 @@ enum violation_stop violation_stopped(pid_t tid, int wait_status, int *status, l
 	return VIOLATION_NONE;
 }
 
+static bool only_started(int event)
+{
+	return event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_STOP;
+}
+
+/* What violation_pump() got and could not give back; tid 0: nothing. */
+static struct { pid_t tid; int wait_status; } kept;
+
 void violation_pump(void)
 {
-	int status, event;
+	int wait_status, status;
 	siginfo_t si;
 	long nr;
 
-	for (;;) {
+	while (kept.tid == 0) {
 		si.si_pid = 0;
 		if (waitid(P_ALL, 0, &si, WSTOPPED | WNOHANG | WNOWAIT | __WALL) < 0)
 			return;
-		event = si.si_status >> 8;
-		if (si.si_pid == 0 || si.si_code != CLD_TRAPPED ||
-		    (event != PTRACE_EVENT_CLONE && event != PTRACE_EVENT_STOP))
+		if (si.si_pid == 0 || si.si_code != CLD_TRAPPED || !only_started(si.si_status >> 8))
 			return;
-		if (wait4(si.si_pid, &status, WNOHANG | __WALL, NULL) <= 0)
+		if (wait4(si.si_pid, &wait_status, WNOHANG | __WALL, NULL) <= 0)
 			return;
-		violation_stopped(si.si_pid, status, &status, &nr);
+		/* There is no taking a stop on condition of what it is for. */
+		if (WIFSTOPPED(wait_status) && only_started(wait_status >> 16)) {
+			violation_stopped(si.si_pid, wait_status, &status, &nr);
+		} else {
+			kept.tid = si.si_pid;
+			kept.wait_status = wait_status;
+		}
 	}
+}
+
+bool violation_kept(pid_t *tid, int *wait_status)
+{
+	*tid = kept.tid;
+	*wait_status = kept.wait_status;
+	kept.tid = 0;
+	return *tid != 0;
 }
 
 const char *violation_name(long nr)

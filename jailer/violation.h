@@ -27,8 +27,12 @@ must_check int violation_observe(pid_t pid);
 enum violation_stop violation_stopped(pid_t tid, int wait_status, int *status, long *nr);
 
 /* Lets children go on that stopped only because they started a thread, and leaves all other
- * events for wait4(): for the time before somebody waits. */
+ * events for wait4(): for the time before somebody waits.  One that is killed at that very moment
+ * answers with its end instead; that is kept, and from then on nothing more is let go on. */
 void violation_pump(void);
+
+/* True, once, when an end was kept: *@tid and *@wait_status are as from wait4(). */
+bool violation_kept(pid_t *tid, int *wait_status);
 
 /* The name of system call @nr, or "unknown". */
 const char *violation_name(long nr);

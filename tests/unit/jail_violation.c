@@ -1,6 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process that its filter kills is named, with the call; all others pass unharmed. */
+#include <sys/types.h>
+#include <sys/wait.h>
+
+static void (*between)(pid_t pid);	/* the look at an event of @pid and its being taken */
+
+static int look(idtype_t type, id_t id, siginfo_t *si, int options)
+{
+	int rc = waitid(type, id, si, options);
+
+	if (rc == 0 && si->si_pid != 0 && between != NULL)
+		between(si->si_pid);
+	return rc;
+}
+
+#define waitid look
 #include "jailer/violation.c"
+#undef waitid
 
 #include <criterion/criterion.h>
 #include <linux/audit.h>
@@ -235,4 +251,69 @@ Test(violation, the_end_of_the_observer_is_the_end_of_the_observed, .timeout = 2
 	close(held[1]);
 	cr_assert_eq(waitpid(observer, &status, 0), observer);
 	cr_assert_eq(read(held[0], &c, 1), 0);
+}
+
+/* ---- before anybody waits ---- */
+
+static pid_t starter;
+
+static void start_thread(void)
+{
+	pthread_t t;
+
+	pthread_create(&t, NULL, thread_waits, NULL);
+	for (;;)
+		pause();
+}
+
+/* Kills it at the stop that was seen, and waits until it stops again, on its way out. */
+static void kill_it(pid_t pid)
+{
+	siginfo_t si = { 0 };
+
+	if (pid != starter)
+		return;
+	between = NULL;
+	cr_assert_eq(kill(pid, SIGKILL), 0);
+	do
+		cr_assert_eq(waitid(P_PID, (id_t)pid, &si, WSTOPPED | WNOWAIT | __WALL), 0);
+	while (si.si_status >> 8 != PTRACE_EVENT_EXIT);
+}
+
+Test(violation, an_end_that_comes_between_look_and_wait_is_kept, .timeout = 20)
+{
+	int status = 0, how = 0;
+	siginfo_t si = { 0 };
+	pid_t tid = 0;
+	long call;
+
+	starter = fork();
+	if (starter == 0) {
+		raise(SIGSTOP);
+		start_thread();
+	}
+	cr_assert_eq(waitpid(starter, &status, WUNTRACED), starter);
+	if (violation_observe(starter) != 0) {
+		kill(starter, SIGKILL);
+		cr_skip("this host forbids ptrace");
+	}
+	cr_assert_not(violation_kept(&tid, &status));
+	cr_assert_eq(kill(starter, SIGCONT), 0);
+	/* Its stop for the new thread, past the signal's. */
+	between = kill_it;
+	while (between != NULL && waitid(P_PID, (id_t)starter, &si, WSTOPPED | WNOWAIT | __WALL) == 0) {
+		if (si.si_status >> 8 == PTRACE_EVENT_CLONE)
+			violation_pump();
+		else if (wait4(starter, &status, WNOHANG | __WALL, NULL) == starter)
+			violation_stopped(starter, status, &how, &call);
+	}
+	cr_assert(violation_kept(&tid, &status));
+	cr_assert_eq(tid, starter);
+	cr_assert_eq(violation_stopped(tid, status, &how, &call), VIOLATION_EXITING);
+	cr_assert_eq(how, SIGKILL);
+	while ((tid = wait4(-1, &status, __WALL, NULL)) > 0 && tid != starter)
+		if (WIFSTOPPED(status))
+			violation_stopped(tid, status, &how, &call);
+	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	cr_assert_not(violation_kept(&tid, &status));
 }
