@@ -89,7 +89,7 @@ shrinks() {
 messages() {
 	"$BUILD/e2e/bin/vsockload" -m echo-unix "$WORK/v.sock_9000" > "$WORK/echo.log" 2>&1 &
 	local server=$!
-	wait_for 10 grep -q listening "$WORK/echo.log"
+	wait_for 60 grep -q listening "$WORK/echo.log"
 	start --vsock "$WORK/v.sock" "$ROOTFS" -- sh -c \
 		'/bin/vsockload -m load-vsock 9000 1 61000 && /bin/vsockload -m echo-vsock 7000' \
 		> "$WORK/m.log" 2>&1 &
@@ -138,11 +138,11 @@ stopped_meanwhile() {
 		echo ${d##*/} > /sys/bus/virtio/drivers/virtio_blk/unbind; echo unbound'
 	vmm=$(pids vmm) blk=$(device_process 1)
 	kill -STOP "$blk"
-	wait_for 10 is_stopped "$blk"
+	wait_for 60 is_stopped "$blk"
 	echo go >&9
-	wait_for 20 vcpu_waits "$vmm"
+	wait_for 60 vcpu_waits "$vmm"
 	kill -STOP "$vmm"
-	wait_for 10 is_stopped "$vmm"
+	wait_for 60 is_stopped "$vmm"
 	kill -CONT "$vmm"
 	sleep 1
 	expect up "$(cat "$WORK/d.out")" "what the guest said before its device answered"

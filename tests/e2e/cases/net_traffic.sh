@@ -7,7 +7,7 @@ given
 iperf() {
 	iperf3 -s -1 --forceflush -B 10.77.0.1 > "$WORK/iperf.log" 2>&1 &
 	local server=$!
-	wait_for 30 grep -q listening "$WORK/iperf.log"
+	wait_for 60 grep -q listening "$WORK/iperf.log"
 	net "$ROOTFS" -- iperf3 -c 10.77.0.1 -t 3 --connect-timeout 60000 "$@" || { kill $server; return 1; }
 	wait $server
 }
@@ -73,7 +73,7 @@ made_while_it_runs() { # SIGNAL WHOM
 		kill "-$1" "$pid"
 	fi
 	status_of wait $pid
-	wait_for 30 test ! -e /sys/class/net/made0
+	wait_for 60 test ! -e /sys/class/net/made0
 }
 
 pairs() {

@@ -7,7 +7,7 @@ vsock_start() { start --vsock "$WORK/v.sock" "$@"; }
 guest_to_host() {
 	"$BUILD/e2e/bin/vsockload" echo-unix "$WORK/v.sock_9000" > "$WORK/echo.log" 2>&1 &
 	local server=$!
-	wait_for 10 test -S "$WORK/v.sock_9000"
+	wait_for 60 test -S "$WORK/v.sock_9000"
 	vsock_run "$ROOTFS" -- /bin/vsockload load-vsock 9000 200 65536
 	kill $server
 }
