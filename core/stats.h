@@ -11,6 +11,7 @@
 #define IMMURE_CORE_STATS_H
 
 #include "core/base.h"
+#include "policy/bpf/wall.h"
 
 enum {
 	STATS_MAGIC = 0x74536d49,	/* "ImSt" */
@@ -20,6 +21,8 @@ enum {
 	STATS_HISTOGRAMS = 4,
 	STATS_BUCKETS = 40,	/* bucket i: 2^i <= ns < 2^(i+1); the first also 0, the last all above */
 	STATS_VCPUS = 32,
+	STATS_WALL_RULES = 16,	/* room for more than there are */
+	STATS_WALL_DENIED = 96,
 	STATS_VCPU_COUNTERS = 8,	/* a cache line: vCPUs do not share one */
 };
 
@@ -63,7 +66,8 @@ enum {
 	X(STATS_NET_OUT_ERRORS, 32, "errors", "direction", "out", "Frames lost by an error")      \
 	X(STATS_NET_IN_ERRORS, 33, "errors", "direction", "in", "Frames lost by an error")        \
 	X(STATS_NET_OUT_DROPS, 40, "drops", "direction", "out", "Frames dropped, nobody took them") \
-	X(STATS_NET_IN_DROPS, 41, "drops", "direction", "in", "Frames dropped, nobody took them")
+	X(STATS_NET_IN_DROPS, 41, "drops", "direction", "in", "Frames dropped, nobody took them") \
+	X(STATS_NET_DENIED, 42, "denied", "", "", "Frames that a wall in the process itself refused")
 
 #define STATS_VSOCK_COUNTERS(X)                                                                   \
 	X(STATS_VSOCK_OUT_PACKETS, 16, "packets", "direction", "out", "Packets moved")            \
@@ -111,16 +115,29 @@ struct stats_histogram {
 	uint64_t bucket[STATS_BUCKETS];
 };
 
+/* Of a network interface whose packet wall is in its process: see policy/bpf/wall.h. */
+struct stats_wall {
+	uint64_t count[STATS_WALL_RULES];	/* frames by rule; [WALL_PASS]: those that passed */
+	struct {
+		struct wall_denied what;	/* rule 0: not in use */
+		uint64_t frames;
+	} denied[STATS_WALL_DENIED];		/* of late */
+};
+
+_Static_assert((int)WALL_NRULES <= (int)STATS_WALL_RULES, "a counter for each rule");
+
 struct stats_page {
 	uint32_t magic;			/* STATS_MAGIC */
 	uint16_t version;		/* STATS_VERSION */
 	uint16_t kind;			/* enum vm_device_kind; VM_DEVICE_NONE: the VMM */
 	uint32_t vcpus;			/* of the VMM: entries of vcpu[] in use */
-	uint32_t zero[13];
+	uint32_t walled;		/* of an interface: wall is in use */
+	uint32_t zero[12];
 	uint64_t counter[STATS_COUNTERS];
 	union {
 		struct stats_histogram histogram[STATS_HISTOGRAMS];		/* a device */
 		struct { uint64_t counter[STATS_VCPU_COUNTERS]; } vcpu[STATS_VCPUS];	/* VMM */
+		struct stats_wall wall;
 		uint8_t rest[STATS_PAGE - 64 - STATS_COUNTERS * 8];
 	} u;
 };

@@ -53,13 +53,21 @@ static bool blk_valid(const struct vm_device *d)
 	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
 }
 
+static bool net_flags_valid(uint32_t flags)
+{
+	const uint32_t offloads = VM_NET_OFFLOADS | VM_NET_USO, user = VM_NET_USER | VM_NET_WALL;
+
+	return (flags & ~(offloads | user)) == 0 && (flags & offloads) != VM_NET_USO &&
+	       (flags & user) != VM_NET_WALL && ((flags & user) == 0 || (flags & offloads) == 0);
+}
+
 static bool net_valid(const struct vm_device *d)
 {
-	const uint32_t pairs = d->nqueues / 2, offloads = VM_NET_OFFLOADS | VM_NET_USO;
+	const uint32_t pairs = d->nqueues / 2;
 
 	return pairs >= 1 && pairs <= PLAN_NET_PAIRS &&
-	       d->nqueues == 2 * pairs + (pairs > 1 ? 1 : 0) && (d->flags & ~offloads) == 0 &&
-	       (d->flags & offloads) != VM_NET_USO && (d->mac[0] & 1) == 0 &&
+	       d->nqueues == 2 * pairs + (pairs > 1 ? 1 : 0) && net_flags_valid(d->flags) &&
+	       (pairs == 1 || (d->flags & VM_NET_USER) == 0) && (d->mac[0] & 1) == 0 &&
 	       !all_zero(d->mac, sizeof(d->mac)) && d->mtu >= MTU_MIN && d->guest_cid == 0 &&
 	       all_zero(d->serial, sizeof(d->serial));
 }
@@ -89,18 +97,28 @@ static bool device_valid(const struct vm_device *d)
 
 static bool devices_valid(const struct vm_config *c)
 {
+	unsigned users = 0, walls = 0;
+
 	if (c->ndevices > PLAN_DEVICES)
 		return false;
-	for (uint32_t i = 0; i < c->ndevices; i++)
+	for (uint32_t i = 0; i < c->ndevices; i++) {
+		const bool net = c->device[i].kind == VM_DEVICE_NET;
+
 		if (!device_valid(&c->device[i]))
 			return false;
+		users += net && (c->device[i].flags & VM_NET_USER) != 0;
+		walls += net && (c->device[i].flags & VM_NET_WALL) != 0;
+	}
+	/* What is in the rules, who keeps them looks at (wall_config_ok()). */
+	if (users > 1 || (walls == 0 && !all_zero(&c->user_wall, sizeof(c->user_wall))))
+		return false;
 	return all_zero(&c->device[c->ndevices],
 			(PLAN_DEVICES - c->ndevices) * sizeof(c->device[0]));
 }
 
 bool vmconfig_valid(const struct vm_config *c)
 {
-	if (c->magic != VMCONFIG_MAGIC || c->zero != 0)
+	if (c->magic != VMCONFIG_MAGIC || c->zero != 0 || c->zero2 != 0)
 		return false;
 	if ((c->flags & ~(uint32_t)(VM_CONSOLE | VM_CMDLINE_DEVICES | VM_PAGES)) != 0)
 		return false;

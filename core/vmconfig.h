@@ -10,6 +10,7 @@
 #include "core/base.h"
 #include "core/fdplan.h"
 #include "core/limits.h"
+#include "policy/bpf/wall.h"
 
 enum {
 	VMCONFIG_MAGIC = 0x496d6d31,	/* "Imm1" */
@@ -23,6 +24,8 @@ enum vm_device_flags {
 	VM_BLK_DISCARD = 1u << 1,	/* the guest may give storage back; not with READONLY */
 	VM_NET_OFFLOADS = 1u << 16,	/* the taps take and give open checksums and TCP segments */
 	VM_NET_USO = 1u << 17,		/* and UDP segments */
+	VM_NET_USER = 1u << 18,		/* no tap but the socket of passt; neither of the above */
+	VM_NET_WALL = 1u << 19,		/* of these: frames from the guest are judged by user_wall */
 };
 
 enum {
@@ -73,11 +76,13 @@ struct vm_config {
 	uint8_t rng_seed[32];	/* handed to the guest: SETUP_RNG_SEED */
 	uint8_t vmgenid[16];
 	struct vm_device device[PLAN_DEVICES];
+	struct wall_config user_wall;	/* of the one interface with VM_NET_WALL; none: zero */
+	uint32_t zero2;
 	char cmdline[VMCONFIG_CMDLINE];
 };
 
 _Static_assert(sizeof(struct vm_device) == 168, "shared layout");
-_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 168 + 96, "shared layout");
+_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 168 + 2612 + 4 + 96, "shared layout");
 
 /* Reads the struct from FD_CONFIG, checks every field (vmconfig_valid) and closes it.  Returns
  * 0 or -errno (-EINVAL: not a valid configuration). */

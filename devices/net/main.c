@@ -31,7 +31,18 @@ _Static_assert(POLL_FDS == 14, "policy/net.policy says so");
 static struct net dev;
 static struct guestmem mem;
 static struct pages pages;
+static struct stream stream;	/* both: of an interface without a tap */
+static struct net_wall wall;
 static struct link vmm = { .fd = NET_LINK, .state = LINK_START, .device = true };
+
+/* Should: have the rules judge what the guest sends, where no kernel does. */
+static void set_up_wall(const struct wall_config *c)
+{
+	if (!wall_config_ok(c))
+		die("net: the rules of the packet wall");
+	net_wall_init(&wall, c, pages.stats);
+	dev.wall = &wall;
+}
 
 /* Should: leave in @d what the jailer says this interface is.  Mustn't: take an index outside. */
 static void configure(const char *index, struct vm_device *d)
@@ -55,6 +66,8 @@ static void configure(const char *index, struct vm_device *d)
 	rc = pages_map(&pages, &config, (int)i);
 	if (rc < 0)
 		die_errno(-rc, "net: counters");
+	if ((d->flags & VM_NET_WALL) != 0)
+		set_up_wall(&config.user_wall);
 }
 
 /* No transfer may wait: readv and writev have no flag of their own that says so. */
@@ -70,6 +83,8 @@ static void setup(const struct vm_device *d)
 {
 	never_wait(NET_LINK);
 	net_init(&dev, &mem, &pages, d);
+	if ((d->flags & VM_NET_USER) != 0)
+		net_use_stream(&dev, &stream);
 	for (unsigned i = 0; i < dev.pairs; i++)
 		never_wait(NET_TAP0 + (int)i);
 }
@@ -141,6 +156,13 @@ static enum link_result obey(void)
 	return ok ? LINK_OK : LINK_BAD;
 }
 
+static const char *why_down(void)
+{
+	if (dev.stream == NULL)
+		return "the host's interface is gone";
+	return dev.stream->bad ? "passt sent a frame of an impossible length" : "passt is gone";
+}
+
 /* Serves all queues for one turn. */
 static bool turn(enum net_stop *stop)
 {
@@ -157,7 +179,7 @@ static bool turn(enum net_stop *stop)
 	if (!dev.news)
 		return true;
 	dev.news = false;
-	log_line("net: the host's interface is gone; the guest's link is down");
+	log_line("net: %s; the guest's link is down", why_down());
 	return say(LINK_CONFIG);
 }
 

@@ -42,6 +42,11 @@ void net_init(struct net *n, const struct guestmem *mem, const struct pages *pag
 	memcpy(n->mac, d->mac, sizeof(n->mac));
 }
 
+void net_use_stream(struct net *n, struct stream *s)
+{
+	n->stream = s;
+}
+
 static struct net_config config(const struct net *n)
 {
 	struct net_config c = {
@@ -195,6 +200,8 @@ void net_tap(struct net *n, unsigned pair, bool readable, bool writable)
 	struct net_pair *p = &n->pair[pair];
 
 	p->readable |= readable;
+	if (writable && n->stream != NULL && !n->gone && stream_flush(n->stream, NET_TAP0) == TAP_GONE)
+		net_lost(n);
 	if (writable && p->tx.blocked) {
 		p->tx.blocked = false;
 		p->tx.kicked = true;
@@ -222,7 +229,8 @@ bool net_wants_frames(const struct net *n, unsigned pair)
 
 bool net_wants_room(const struct net *n, unsigned pair)
 {
-	return n->active != 0 && !n->gone && pair < n->pairs && n->pair[pair].tx.blocked;
+	return n->active != 0 && !n->gone && pair < n->pairs &&
+	       (n->pair[pair].tx.blocked || (n->stream != NULL && n->stream->rest > 0));
 }
 
 void net_lost(struct net *n)
@@ -302,6 +310,8 @@ enum net_stop net_serve(struct net *n, bool *interrupt, uint32_t *reason, uint32
 	if (n->active == 0)
 		return NET_IDLE;
 	flow_turn(&n->flow);
+	if (n->wall != NULL)
+		net_wall_turn(n->wall);
 	stop = turn(n, reason, queue);
 	*interrupt = should_interrupt(n);
 	if (stop == NET_BROKEN)

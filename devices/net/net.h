@@ -3,7 +3,8 @@
  *
  *	net.c	features, queues, turns		rx.c	frames to the guest
  *	control.c  how many pairs		tx.c	frames from the guest
- *	header.c   what stands before a frame	tap.c	the host's side
+ *	header.c   what stands before a frame	tap.c	the host's side, or
+ *	wall.c	   what the guest may send	stream.c  passt's
  *
  * Knows descriptors of taps as numbers; waiting, kicks and interrupts are main.c's.  Pair i's
  * queues are 2i (to the guest) and 2i + 1 (from it); behind them lies the control queue. */
@@ -17,7 +18,9 @@
 #include "core/virtqueue.h"
 #include "core/vmconfig.h"
 #include "devices/net/header.h"
+#include "devices/net/stream.h"
 #include "devices/net/tap.h"
+#include "devices/net/wall.h"
 
 enum {
 	NET_QUEUE_MAX = VQ_SIZE_MAX,
@@ -96,6 +99,8 @@ struct net {
 	uint64_t offered, features;
 	uint8_t mac[6];
 	uint16_t mtu;
+	struct stream *stream;		/* NULL: there are taps; else one pair, and its socket */
+	struct net_wall *wall;		/* NULL: nothing is judged here */
 	unsigned pairs;			/* 1..PLAN_NET_PAIRS: taps, and pairs offered */
 	unsigned active;		/* pairs the driver uses; 0: the device is not active */
 	bool gone;			/* the host's interface is: the link is down */
@@ -114,6 +119,9 @@ struct net {
 /* Makes @n, all zero, the device that @d describes.  @mem and what @pages points to outlive it. */
 void net_init(struct net *n, const struct guestmem *mem, const struct pages *pages,
 	      const struct vm_device *d);
+
+/* The host's side is the socket of passt, with its state in @s, all zero, and not a tap. */
+void net_use_stream(struct net *n, struct stream *s);
 
 /* Fills in what the device is: features, queues, configuration space (§5.1.3, §5.1.4). */
 void net_hello(const struct net *n, struct link_hello *h);

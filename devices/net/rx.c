@@ -3,6 +3,9 @@
  *
  *	writable: struct net_header, the frame; with MRG_RXBUF over several chains
  *
+ * (What is said here of taps is as true of passt's socket, where a frame is copied out of what was
+ * read instead.)
+ *
  * The tap does not say how long its next frame is.  So chains are taken in advance, all that the
  * driver has; each readv is offered those in hand, and behind them a buffer of our own that takes
  * what they cannot.  A frame that fits takes as many chains from the front as it fills, which
@@ -161,7 +164,9 @@ static enum tap_result receive(struct net *n, struct net_rx *rx, unsigned tap, b
 	uint32_t landing, frame;
 	int pieces = offer(n, rx, &landing);
 	size_t len;
-	enum tap_result r = tap_read(NET_TAP0 + (int)tap, n->iov, pieces, &len);
+	enum tap_result r = n->stream != NULL
+			  ? stream_read(n->stream, NET_TAP0, n->iov, pieces, &len)
+			  : tap_read(NET_TAP0 + (int)tap, n->iov, pieces, &len);
 
 	if (r != TAP_OK)
 		return r;

@@ -21,6 +21,9 @@ struct wall_offload {
 	uint32_t gso_size;		/* to be cut into pieces of so much; 0: not */
 };
 
+/* No rule reads a byte behind this one: Ethernet, the longest IPv4, eight bytes of what follows. */
+enum { WALL_FRONT = 14 + 60 + 8 };
+
 /* True when every field of @c is in its range; the rules trust them. */
 must_check bool wall_config_ok(const struct wall_config *c);
 

@@ -78,6 +78,9 @@ static ssize_t host_writev(int fd, const struct iovec *iov, int n)
 #include "devices/net/tap.c"
 #undef readv
 #undef writev
+#include "devices/net/stream.c"
+#include "devices/net/wall.c"
+#include "policy/bpf/wall_model.c"
 #include "devices/net/control.c"
 #include "devices/net/net.c"
 #include "devices/net/rx.c"

@@ -389,6 +389,112 @@ Test(net_process, ends_quietly_with_the_VMM)
 	cr_assert_str_eq(process_log(&p), "");
 }
 
+/* ---- passt instead of a tap ---- */
+
+/* Sends what lies at OUT behind a header of zeros, and returns when it was used. */
+static void send_bytes(const uint8_t *frame, uint32_t len)
+{
+	uint16_t head;
+	uint32_t used;
+
+	memset(ram_at(&ram, OUT), 0, HEADER);
+	memcpy((uint8_t *)ram_at(&ram, OUT) + HEADER, frame, len);
+	driver_used_event(&drv[TX], drv[TX].last_used);
+	driver_add(&drv[TX], &(struct buf){ OUT, HEADER + len, false }, 1);
+	if (driver_must_kick(&drv[TX]))
+		process_kick(&p, TX);
+	while (!driver_used(&drv[TX], &head, &used))
+		process_interrupted(&p);
+}
+
+static void user_up(uint32_t flags, uint32_t rate)
+{
+	struct vm_config c = {
+		.magic = VMCONFIG_MAGIC, .ram = 32 << 20, .vcpus = 1, .ndevices = 1, .kernel_size = 1,
+		.device = { { .kind = VM_DEVICE_NET, .nqueues = 2, .mtu = 1500, .flags = flags,
+			      .mac = { 2, 0, 0, 0, 0, 9 } } },
+		.user_wall = { .mac = { 2, 0, 0, 0, 0, 9 }, .rate = rate },
+	};
+	int pair[2];
+
+	if ((flags & VM_NET_WALL) == 0)
+		c.user_wall = (struct wall_config){ 0 };
+	signal(SIGPIPE, SIG_IGN);
+	ram_init(&ram, 32 << 20);
+	process_plan(&p, &ram, &c, 2);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	tap[0] = pair[0];
+	p.from[NET_TAP0] = pair[1];
+	process_start(&p, "immure-net", "0");
+	process_expect(&p, LINK_HELLO, &m);
+	close(p.from[NET_TAP0]);
+	cr_assert_eq(m.u.hello.features & ((1 << 0) | (1 << 1) | (1 << 11)), 0, "offloads of passt?");
+	activate(usual, 2);
+}
+
+static const uint8_t arp_request[42] = {
+	[0] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 9, 8, 6,
+	0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 9,
+};
+
+Test(net_process, frames_to_and_from_passt)
+{
+	uint8_t bytes[4 + 200] = { 0, 0, 0, 200 }, back[4 + 42 + 1];
+
+	user_up(VM_NET_USER | VM_NET_WALL, 1000);
+	send_bytes(arp_request, sizeof(arp_request));
+	cr_assert(readable_soon(tap[0]));
+	cr_assert_eq(read(tap[0], back, sizeof(back)), 4 + 42);
+	cr_assert(memcmp(back, "\0\0\0\x2a", 4) == 0 && memcmp(back + 4, arp_request, 42) == 0);
+	give(RX, 4);
+	memset(bytes + 4, 0x77, 200);
+	cr_assert_eq(write(tap[0], bytes, 100), 100);
+	usleep(20000);
+	cr_assert_eq(write(tap[0], bytes + 100, 104), 104);
+	guest_gets(RX, 200, 0x77);
+	quit();
+}
+
+Test(net_process, the_wall_stands_in_the_sealed_process)
+{
+	uint8_t forged[42], back[4 + 42 + 1];
+
+	user_up(VM_NET_USER | VM_NET_WALL, 0);
+	memcpy(forged, arp_request, sizeof(forged));
+	forged[11] = 8;
+	send_bytes(forged, sizeof(forged));
+	send_bytes(arp_request, sizeof(arp_request));
+	cr_assert(readable_soon(tap[0]));
+	cr_assert_eq(read(tap[0], back, sizeof(back)), 4 + 42, "only the second");
+	cr_assert_eq(back[4 + 11], 9);
+	quit();
+}
+
+static void link_goes_down(const char *why)
+{
+	process_expect(&p, LINK_CONFIG, &m);
+	cr_assert_eq(m.u.config.config[6], 0);
+	cr_assert_str_eq(process_log(&p), why);
+	send_bytes(arp_request, sizeof(arp_request));
+	quit();
+}
+
+Test(net_process, passt_ends)
+{
+	user_up(VM_NET_USER, 0);
+	give(RX, 4);
+	close(tap[0]);
+	link_goes_down("net: passt is gone; the guest's link is down\n");
+}
+
+Test(net_process, passt_talks_nonsense)
+{
+	user_up(VM_NET_USER, 0);
+	give(RX, 4);
+	cr_assert_eq(write(tap[0], "\xff\xff\xff\xff nonsense", 13), 13);
+	link_goes_down("net: passt sent a frame of an impossible length; the guest's link is down\n");
+}
+
 /* ---- a tap of the kernel ---- */
 
 static int tap_control;		/* a socket, for ioctls */
