@@ -68,7 +68,7 @@ bpfs     = $(patsubst %,$(O)/bpf/%.o,$(1))
 
 PROGRAMS := immure immure-jailer immure-vmm immure-blk immure-net immure-vsock immure-init
 
-immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,capabilities.c bpf.c cgroup.c devices.c config.c config_wall.c wall_text.c mac.c path.c plan.c plan_print.c failure.c) policy/bpf/wall_model.c
+immure_SRC        := $(call srcs,cli) $(CORE) $(addprefix jailer/,capabilities.c bpf.c cgroup.c devices.c config.c config_user.c config_wall.c wall_text.c mac.c path.c plan.c plan_print.c failure.c) policy/bpf/wall_model.c
 immure_POL        := $(POLICIES)
 immure_BPF        := devices
 # libcap-ng is there for its names; what else it holds must not bring in the user database.

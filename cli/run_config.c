@@ -160,13 +160,12 @@ static json_t *disks(const struct run_options *o, const struct run_parts *p)
 	return list;
 }
 
-static void add_text(json_t *list, const uint8_t address[static 4], const char *behind)
+static json_t *text_of(const uint8_t address[static 4], const char *behind)
 {
-	char text[INET_ADDRSTRLEN + 8];
+	char text[INET_ADDRSTRLEN];
 
-	inet_ntop(AF_INET, address, text, INET_ADDRSTRLEN);
-	strncat(text, behind, 7);
-	json_array_append_new(list, json_string(text));
+	inet_ntop(AF_INET, address, text, sizeof(text));
+	return json_sprintf("%s%s", text, behind);
 }
 
 /* The allow-list, and with it the name servers that the guest was told of. */
@@ -179,7 +178,7 @@ static json_t *allow_list(const struct run_net *n)
 		json_array_append_new(list, json_string(n->allow[i]));
 	for (size_t i = 0; i < PROTO_DNS_MAX; i++)
 		if (memcmp(n->guest.dns[i], none, 4) != 0)
-			add_text(list, n->guest.dns[i], ":53");
+			json_array_append_new(list, text_of(n->guest.dns[i], ":53"));
 	return list;
 }
 
@@ -189,8 +188,8 @@ static void add_wall(json_t *net, const struct run_net *n)
 	json_t *addresses = json_array();
 
 	json_object_set_new(net, "wall", json_string(n->wall));
-	if (n->guest.prefix != 0)
-		add_text(addresses, n->guest.address, "");
+	if (n->guest.prefix != 0 && !n->user)
+		json_array_append_new(addresses, text_of(n->guest.address, ""));
 	json_object_set_new(net, "addresses", addresses);
 	if (n->nallow > 0)
 		json_object_set_new(net, "allow", allow_list(n));
@@ -198,14 +197,32 @@ static void add_wall(json_t *net, const struct run_net *n)
 		json_object_set_new(net, "frame_rate", json_integer(n->frame_rate));
 }
 
+/* The network that passt makes for the guest. */
+static json_t *user_net(const struct run_net *n)
+{
+	char prefix[8];
+	json_t *user;
+
+	snprintf(prefix, sizeof(prefix), "/%u", n->guest.prefix);
+	user = json_pack("{s:o, s:o}", "address", text_of(n->guest.address, prefix), "gateway",
+			 text_of(n->guest.gateway, ""));
+	if (!n->dns_given)
+		json_object_set_new(user, "dns", text_of(n->guest.dns[0], ""));
+	return user;
+}
+
 /* Adds the network interface, if there is one.  False: no memory. */
 static bool add_net(json_t *root, const struct run_net *n)
 {
-	json_t *net = n->on ? json_pack("{s:s, s:i, s:b}", "tap", n->tap, "queues", (int)n->queues,
-					"offload", (int)n->offload) : NULL;
+	json_t *net;
 
 	if (!n->on)
 		return true;
+	net = json_pack("{s:i, s:b}", "queues", (int)n->queues, "offload", (int)n->offload);
+	if (n->user)
+		json_object_set_new(net, "user", user_net(n));
+	else
+		json_object_set_new(net, "tap", json_string(n->tap));
 	if (n->mac)
 		json_object_set_new(net, "mac", json_string(n->mac));
 	if (n->mtu)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run_net.c: one value, many parts: tap=NAME,mac=..,ip=ADDRESS/PREFIX,gw=..,dns=.. */
+/* run_net.c: one value, many parts: tap=NAME or user,mac=..,ip=ADDRESS/PREFIX,gw=..,dns=.. */
 #include "cli/run_net.h"
 #include "cli/run_values.h"
 #include "cli/say.h"
 #include "core/fdplan.h"
+#include "jailer/config_user.h"
 #include "jailer/mac.h"
 #include "jailer/wall_text.h"
 
@@ -65,6 +66,7 @@ static bool set_dns(struct run_net *n, char *v)
 	static const uint8_t none[4];
 	size_t i = 0;
 
+	n->dns_given = true;
 	while (i < PROTO_DNS_MAX && memcmp(n->guest.dns[i], none, 4) != 0)
 		i++;
 	if (i == PROTO_DNS_MAX)
@@ -95,7 +97,7 @@ static bool set_queues(struct run_net *n, char *v)
 
 static bool set_offload(struct run_net *n, char *v)
 {
-	n->offload = strcmp(v, "on") == 0;
+	n->offload = n->offload_given = strcmp(v, "on") == 0;
 	return n->offload || strcmp(v, "off") == 0 || refuse_part("offload", v, "on or off");
 }
 
@@ -145,6 +147,8 @@ static bool set_part(struct run_net *n, char *part)
 {
 	char *equals = strchr(part, '=');
 
+	if (strcmp(part, "user") == 0)
+		return n->user = true;
 	for (size_t i = 0; equals && i < array_len(parts); i++) {
 		size_t len = strlen(parts[i].key);
 
@@ -152,9 +156,42 @@ static bool set_part(struct run_net *n, char *part)
 			return parts[i].set(n, equals + 1);
 	}
 	say_error("--net: %s: not known", part);
-	say_hint("none, or tap=NAME and then any of mac= ip= gw= dns= mtu= queues= offload= "
+	say_hint("none, or tap=NAME or user, and then any of mac= ip= gw= dns= mtu= queues= offload= "
 		 "allow= rate= wall=");
 	return false;
+}
+
+/* What passt is good for. */
+static bool check_user(const struct run_net *n)
+{
+	if (n->queues > 1)
+		say_error("--net: user has one pair of queues");
+	else if (n->offload_given)
+		say_error("--net: user takes no offloads");
+	else if (n->mtu > USER_MTU_MAX)
+		say_error("--net: mtu=%u: user carries 68 to %d bytes", n->mtu, USER_MTU_MAX);
+	else if (n->guest.prefix == 0 && n->guest.gateway[0] != 0)
+		say_error("--net: gw= needs ip=: who has no address reaches no gateway");
+	else if (n->guest.prefix != 0 && n->guest.gateway[0] == 0)
+		say_error("--net: user: ip= needs gw=, another address of the same network");
+	else
+		return true;
+	return false;
+}
+
+/* A network that nobody has to think about, and this host's resolver at its gateway. */
+static void complete_user(struct run_net *n)
+{
+	static const uint8_t guest[4] = { 10, 0, 2, 15 }, gateway[4] = { 10, 0, 2, 2 };
+
+	if (n->guest.prefix == 0) {
+		memcpy(n->guest.address, guest, 4);
+		memcpy(n->guest.gateway, gateway, 4);
+		n->guest.prefix = 24;
+	}
+	if (!n->dns_given)
+		memcpy(n->guest.dns[0], n->guest.gateway, 4);
+	n->offload = false;
 }
 
 static bool check_together(const struct run_net *n)
@@ -187,10 +224,14 @@ bool run_net_parse(struct run_net *n, char *value)
 	while ((part = strsep(&value, ",")))
 		if (!set_part(n, part))
 			return false;
-	if (!n->tap) {
-		say_error("--net: no tap=NAME given");
+	if (!n->tap == !n->user) {
+		say_error(n->user ? "--net: tap=NAME or user, not both" : "--net: neither tap=NAME nor user given");
 		return false;
 	}
+	if (n->user && !check_user(n))
+		return false;
+	if (n->user)
+		complete_user(n);
 	n->on = true;
 	return check_together(n);
 }

@@ -100,7 +100,8 @@ static int program_of(const char *name)
 	for (int i = 0; i < PROGRAM_SUPERVISOR; i++)
 		if (strcmp(name, plan_program_name((enum plan_program)i)) == 0)
 			return i;
-	return -1;
+	/* It executes another one of itself, "passt.avx2". */
+	return strncmp(name, "passt", strlen("passt")) == 0 ? (int)PROGRAM_PASST : -1;
 }
 
 static void name_processes(struct walls_vm *vm)
@@ -115,12 +116,14 @@ static void name_processes(struct walls_vm *vm)
 			snprintf(p->name, sizeof(p->name), "vmm");
 		else if (p->program == PROGRAM_BLK)
 			snprintf(p->name, sizeof(p->name), "blk%u", device);
+		else if (p->program == PROGRAM_PASST)
+			snprintf(p->name, sizeof(p->name), "passt");
 		else if (p->program >= 0)
 			snprintf(p->name, sizeof(p->name), "%.15s",
 				 plan_program_name((enum plan_program)p->program) + strlen("immure-"));
 		else
 			snprintf(p->name, sizeof(p->name), "pid %d", (int)p->pid);
-		if (p->program > PROGRAM_VMM)
+		if (p->program > PROGRAM_VMM && p->program < PROGRAM_SUPERVISOR)
 			p->device = device++;
 	}
 }

@@ -16,7 +16,7 @@
 #define CLONE_NEWTIME 0x80
 #endif
 
-enum { FILTERS = 2, MODE_FILTER = 2 };
+enum { FILTERS = 2, PASST_FILTERS = 1, MODE_FILTER = 2 };
 
 const char walls_invisible[] =
 	"Landlock, securebits, memory-deny-write-execute, what the filters allow";
@@ -73,11 +73,12 @@ static bool readable(struct walls_vm *vm, const struct walls_process *p, int err
 static void judge_thread(struct walls_vm *vm, const struct walls_process *p, pid_t tid,
 			 const struct walls_status *s)
 {
+	const unsigned filters = p->program == PROGRAM_PASST ? PASST_FILTERS : FILTERS;
 	struct walls_notes *w = &vm->weaker;
 
-	if (s->mode != MODE_FILTER || s->filters < FILTERS)
+	if (s->mode != MODE_FILTER || s->filters < filters)
 		walls_note(w, p, tid, "it can make system calls that its policy refuses",
-			   "%u of %d system call filters, mode %u", s->filters, FILTERS, s->mode);
+			   "%u of %u system call filters, mode %u", s->filters, filters, s->mode);
 	if (!s->no_new_privs)
 		walls_note(w, p, tid, "a set-id program could give it privileges",
 			   "no_new_privs is not set");
@@ -131,9 +132,10 @@ static void judge_ids(struct walls_vm *vm, const struct walls_process *p)
 	}
 	if (p == &vm->proc[0] && vm->root)
 		return;
-	if (readable(vm, p, p->maps_err, "user ids of its namespace") && p->uids.count != 1)
+	if (readable(vm, p, p->maps_err, "user ids of its namespace") &&
+	    p->uids.count != (p->program == PROGRAM_PASST ? 0 : 1))
 		walls_note(&vm->weaker, p, 0, "more user ids are within its reach than its own",
-			   "%llu user ids mapped instead of 1", (unsigned long long)p->uids.count);
+			   "%llu user ids mapped", (unsigned long long)p->uids.count);
 }
 
 /* ---- namespaces ---- */
@@ -159,6 +161,14 @@ static bool may_share_host(const struct walls_vm *vm, const struct walls_process
 	       (ns == WALLS_PID || ns == WALLS_TIME || (ns == WALLS_USER && vm->root));
 }
 
+/* passt turns frames into sockets of the host, and cannot leave the PID namespace it was born in: no other
+ * process is visible in its empty root. */
+static bool passt_shares(const struct walls_process *p, unsigned ns)
+{
+	return p->program == PROGRAM_PASST && ns != WALLS_USER && ns != WALLS_MNT && ns != WALLS_IPC &&
+	       ns != WALLS_UTS;
+}
+
 static void judge_namespaces(const struct walls_host *h, struct walls_vm *vm,
 			     const struct walls_process *p, const struct plan *plan)
 {
@@ -166,7 +176,7 @@ static void judge_namespaces(const struct walls_host *h, struct walls_vm *vm,
 		const char *share = walls_share(h, vm, p, i);
 		bool alone = i == WALLS_USER || i == WALLS_CGROUP;
 
-		if (i != WALLS_USER && (plan->namespaces & clone_flags[i]) == 0)
+		if ((i != WALLS_USER && (plan->namespaces & clone_flags[i]) == 0) || passt_shares(p, i))
 			continue;
 		if (p->ns_err[i] != 0 || h->ns[i] == 0) {
 			walls_note(&vm->unread, p, 0, strerror(p->ns_err[i] != 0 ? p->ns_err[i] : EACCES),
@@ -296,14 +306,28 @@ static void judge_cgroup(struct walls_vm *vm)
 
 /* ---- the whole VM ---- */
 
-/* As many pairs as it has taps. */
-static struct config_net guess_net(const struct walls_process *p)
+/* Without a tap there is a passt. */
+static bool has_passt(const struct walls_vm *vm)
+{
+	for (unsigned i = 1; i < vm->n; i++)
+		if (vm->proc[i].program == PROGRAM_PASST)
+			return true;
+	return false;
+}
+
+/* As many pairs as it has taps; @user: if it may be the one that has none. */
+static struct config_net guess_net(const struct walls_process *p, bool user)
 {
 	struct config_net net = { .tap = "?", .queues = 0 };
 
-	for (size_t f = 0; f < p->nfds; f++)
+	for (size_t f = 0; f < p->nfds; f++) {
 		net.queues += p->fd[f].number >= NET_TAP0 && p->fd[f].number < NET_NFDS;
-	if (net.queues == 0)	/* its descriptors cannot be read */
+		if (p->fd[f].number == NET_TAP0 && p->fd[f].kind == KIND_CHAR)
+			user = false;
+	}
+	if (user)
+		net = (struct config_net){ .tap = NULL, .queues = 1 };
+	else if (net.queues == 0)	/* its descriptors cannot be read */
 		net.queues = PLAN_NET_PAIRS;
 	return net;
 }
@@ -321,7 +345,7 @@ static void guess_config(const struct walls_vm *vm, struct config *c)
 		if (p->program == PROGRAM_BLK && config_devices(c) < PLAN_DEVICES - 1)
 			c->ndisks++;
 		if (p->program == PROGRAM_NET && config_devices(c) < PLAN_DEVICES - 1)
-			c->net[c->nnets++] = guess_net(p);
+			c->net[c->nnets++] = guess_net(p, has_passt(vm) && config_user_net(c) < 0);
 		if (p->program == PROGRAM_VSOCK)
 			c->vsock_path = "/v.sock";
 		for (size_t f = 0; p->program == PROGRAM_VMM && f < p->nfds; f++)
@@ -337,6 +361,8 @@ static const struct plan_process *plan_of(const struct plan *plan, const struct 
 {
 	if (p->program == PROGRAM_SUPERVISOR)
 		return &plan->supervisor;
+	if (p->program == PROGRAM_PASST)
+		return plan->passt.name[0] != 0 ? &plan->passt : NULL;
 	for (unsigned i = 0; i < plan->nprocs; i++) {
 		if (used[i] || plan->proc[i].program != p->program)
 			continue;
@@ -354,7 +380,8 @@ static void judge_process(const struct walls_host *h, struct walls_vm *vm, struc
 	judge_namespaces(h, vm, p, plan);
 	judge_files(vm, p);
 	judge_limits(vm, p, pp);
-	if (readable(vm, p, p->fds_err, "descriptors"))
+	/* What passt opens is its own affair. */
+	if (p->program != PROGRAM_PASST && readable(vm, p, p->fds_err, "descriptors"))
 		walls_judge_fds(vm, p, pp);
 }
 

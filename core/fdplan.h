@@ -37,7 +37,7 @@ enum {
 	X(NET_CALL, 6)                                                                      \
 	X(NET_KICK0, 7)		/* to the guest, from the guest, and so on; last control */ \
 	X(NET_KICK1, 8)                                                                     \
-	X(NET_TAP0, 16)		/* +pair */                                                 \
+	X(NET_TAP0, 16)		/* +pair; without a tap the first is the socket of passt */                                                 \
 	X(NET_NFDS, 20)
 
 #define VSOCK_FDS(X)                                                                    \
@@ -82,10 +82,20 @@ enum {
 	X(SUP_RUNPARENT, 11)	/* its parent, to remove it */                              \
 	X(SUP_CGROUP0, 12)	/* parents of the VM's cgroup (v1: one a controller) */     \
 	X(SUP_PID0, 16)		/* pidfds of the processes: 0 the VMM, 1 + device */        \
+	X(SUP_PASST, 31)	/* the pidfd of passt; may be absent */                     \
 	X(SUP_LOG0, 32)		/* read ends of the log pipes: 0 the VMM, 1 + device */     \
+	X(SUP_PASST_LOG, 47)	/* its log */                                               \
 	X(SUP_MEMORY, 48)	/* events of the VM's memory cgroup; may be absent */    \
 	X(SUP_LOCK0, 49)	/* locks of the VM's name and number; may be absent */      \
 	X(SUP_NFDS, 51)
+
+/* passt, which is not ours: what it is started with.  It opens the rest itself. */
+#define PASST_FDS(X)                                                                    \
+	X(PASST_IN, 0)		/* never read: it must not be free */                       \
+	X(PASST_OUT, 1)		/* both the same as the next */                                  \
+	X(PASST_ERR, 2)		/* pipe to the supervisor, non-blocking */                  \
+	X(PASST_NET, 3)		/* SOCK_STREAM to immure-net */                             \
+	X(PASST_NFDS, 4)
 
 /* What immure-vsock may hold: so many connections, and one descriptor more, because the supervisor's
  * answer for a connection that is gone by now may come when the table is full. */
@@ -99,6 +109,7 @@ enum fdplan {
 	VSOCK_FDS(FDPLAN_ENUM)
 	VMM_FDS(FDPLAN_ENUM)
 	SUPERVISOR_FDS(FDPLAN_ENUM)
+	PASST_FDS(FDPLAN_ENUM)
 };
 #undef FDPLAN_ENUM
 

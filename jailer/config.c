@@ -7,6 +7,7 @@
  * the jailer has used any privilege.  Paths are only looked at as strings here. */
 #include "jailer/config.h"
 #include "core/guestmem.h"
+#include "jailer/config_user.h"
 #include "jailer/config_wall.h"
 
 #include <ctype.h>
@@ -82,7 +83,8 @@ static const struct field disk_fields[] = {
 };
 
 static const struct field net_fields[] = {
-	{ "tap", NAME, true, AT(config_net, tap), 1, TAP_NAME_MAX },
+	{ "tap", NAME, false, AT(config_net, tap), 1, TAP_NAME_MAX },
+	{ .key = "user", .kind = OBJECT },
 	{ "mac", TEXT, false, AT(config_net, mac_text), MAC_TEXT - 1, MAC_TEXT - 1 },
 	{ "mtu", U32, false, AT(config_net, mtu), 68, UINT16_MAX },
 	{ "queues", U32, false, AT(config_net, queues), 1, PLAN_NET_PAIRS },
@@ -93,6 +95,12 @@ static const struct field net_fields[] = {
 	{ .key = "addresses", .kind = ARRAY },
 	{ .key = "allow", .kind = ARRAY },
 	{ "frame_rate", U32, false, AT(config_net, frame_rate), 0, UINT32_MAX - 10 },
+};
+
+static const struct field user_fields[] = {
+	{ "address", TEXT, true, AT(config_user, address), 9, 18 },
+	{ "gateway", TEXT, true, AT(config_user, gateway), 7, 15 },
+	{ "dns", TEXT, false, AT(config_user, dns), 7, 15 },
 };
 
 static const struct field vsock_fields[] = {
@@ -354,13 +362,31 @@ static int read_disks(struct config *c, const json_t *disks, struct failure *f)
 	return 0;
 }
 
-/* Two interfaces cannot be one tap's ends. */
-static bool tap_given_before(const struct config *c, size_t n)
+/* Two interfaces cannot be one tap's ends; and of passt there is one process. */
+static bool given_before(const struct config *c, size_t n)
 {
+	const char *tap = c->net[n].tap;
+
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(c->net[i].tap, c->net[n].tap) == 0)
+		if (tap == NULL || c->net[i].tap == NULL ? tap == c->net[i].tap
+							 : strcmp(c->net[i].tap, tap) == 0)
 			return true;
 	return false;
+}
+
+/* Where the other side of the interface is. */
+static int read_side(struct config_net *net, json_t *user, const struct place *p)
+{
+	struct place in = { .f = p->f };
+
+	if ((net->tap == NULL) == (user == NULL))
+		return bad(p, "tap", user == NULL ? "is required" : "not together with user");
+	if (user == NULL)
+		return 0;
+	snprintf(in.prefix, sizeof(in.prefix), "%.40s.user", p->prefix);
+	if (read_object(&in, user, user_fields, array_len(user_fields), &net->user) != 0)
+		return -1;
+	return config_user_check(net, p->prefix, p->f);
 }
 
 static int read_nets(struct config *c, const json_t *nets, struct failure *f)
@@ -378,8 +404,10 @@ static int read_nets(struct config *c, const json_t *nets, struct failure *f)
 		if (read_object(&p, json_array_get(nets, i), net_fields, array_len(net_fields),
 				net) != 0)
 			return -1;
-		if (tap_given_before(c, i))
-			return bad(&p, "tap", "given twice");
+		if (read_side(net, json_object_get(json_array_get(nets, i), "user"), &p) != 0)
+			return -1;
+		if (given_before(c, i))
+			return bad(&p, net->tap != NULL ? "tap" : "user", "given twice");
 		if (net->mac_text == NULL)
 			mac_derive(c->name, (unsigned)i, net->mac);
 		else if (!mac_parse(net->mac_text, net->mac))
@@ -521,6 +549,19 @@ const struct limit_values *config_limit(const struct config *c, uint32_t index, 
 uint32_t config_devices(const struct config *c)
 {
 	return c->ndisks + c->nnets + (c->vsock_path != NULL ? 1 : 0);
+}
+
+int config_user_net(const struct config *c)
+{
+	for (uint32_t i = 0; i < c->nnets; i++)
+		if (c->net[i].tap == NULL)
+			return (int)(c->ndisks + i);
+	return -1;
+}
+
+bool config_has_tap(const struct config *c)
+{
+	return c->nnets > (config_user_net(c) >= 0 ? 1u : 0u);
 }
 
 const struct config_net *config_net(const struct config *c, uint32_t device)

@@ -21,9 +21,10 @@
  *             direct (default false: by way of the host's page cache; true: past it, in blocks
  *             of the size above or what the file system asks for, which then is the least),
  *             rate_limiter }], in slot order
- *   net       [{ tap name, mac "52:54:00:12:34:56" (default: from the VM's name),
- *             mtu 68..65535 (default: the tap's), queues 1..4 (default 1),
- *             offload bool (default true), tx_rate_limiter, rx_rate_limiter,
+ *   net       [{ tap name or user { address "10.0.2.15/24" the guest's, gateway "10.0.2.2", dns: the
+ *             address at which it finds this host's resolver (default: none) }, mac "52:54:00:12:34:56" (default: from the VM's name),
+ *             mtu 68..65535 (default: the tap's; user: 68..32000, default 1500), queues 1..4 (default 1,
+ *             user: 1), offload bool (default true; user: false), tx_rate_limiter, rx_rate_limiter,
  *             wall "auto" | "on" | "off", addresses ["10.9.0.2/24", ...] the guest's (default: not
  *             known, any will do), allow ["10.0.0.0/8:443", ...] (default: everything; see
  *             wall_text.h), frame_rate a second from the guest }], behind the disks
@@ -72,8 +73,17 @@ struct config_disk {
  * when there is an allow-list or a rate to keep. */
 enum config_wall { CONFIG_WALL_AUTO, CONFIG_WALL_ON, CONFIG_WALL_OFF };
 
+/* The network that passt makes for the guest.  Texts, of which config.c has seen to it that passt
+ * reads them as we do. */
+struct config_user {
+	const char *address, *gateway, *dns;	/* "a.b.c.d", dns: or NULL */
+	char host[16];				/* address without its prefix */
+	uint32_t prefix;			/* 1..31 */
+};
+
 struct config_net {
-	const char *tap;
+	const char *tap;		/* NULL: passt, as user says */
+	struct config_user user;
 	const char *mac_text;		/* NULL: derived */
 	uint8_t mac[MAC_BYTES];
 	uint32_t mtu;			/* 0: the tap's */
@@ -137,6 +147,12 @@ enum vm_device_kind config_kind(const struct config *c, uint32_t index);
 
 /* The rate limit of device @index (< config_devices()) in @direction (enum limits_direction). */
 const struct limit_values *config_limit(const struct config *c, uint32_t index, unsigned direction);
+/* The device whose other side is passt, or -1: at most one is. */
+int config_user_net(const struct config *c);
+
+/* Is the other side of an interface a tap? */
+bool config_has_tap(const struct config *c);
+
 /* The interface that is device @device, or NULL. */
 const struct config_net *config_net(const struct config *c, uint32_t device);
 

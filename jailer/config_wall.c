@@ -43,6 +43,9 @@ int config_wall_read(struct config_net *net, const json_t *object, const char *p
 {
 	wall_config_init(&net->wall, net->mac);
 	net->wall.rate = net->frame_rate;
+	/* It has been checked. */
+	if (net->tap == NULL && wall_address_parse(net->user.host, &net->wall) != NULL)
+		return bad_line(f, prefix, "user", 0, net->user.host, "not an address");
 	if (read_addresses(net, json_object_get(object, "addresses"), prefix, f) != 0 ||
 	    read_allow(net, json_object_get(object, "allow"), prefix, f) != 0)
 		return -1;

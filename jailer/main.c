@@ -22,6 +22,7 @@
 #include "jailer/namespaces.h"
 #include "jailer/open.h"
 #include "jailer/pages.h"
+#include "jailer/passt.h"
 #include "jailer/plan.h"
 #include "jailer/rootfs.h"
 #include "jailer/rundir.h"
@@ -157,10 +158,12 @@ static int gather(struct jailer *j, struct failure *f)
 	for (unsigned i = 0; i < j->cgroup.n; i++)
 		j->opened.cgroup[i] = j->cgroup.parent[i];
 	j->opened.fd[OBJ_MEMORY_EVENTS][0] = j->cgroup.events;
-	if (spawn_prepare(&j->spawn, f) != 0 || namespaces_enter(&j->plan, f) != 0 ||
+	if (spawn_prepare(&j->spawn, f) != 0 || passt_start(&j->spawn, f) != 0 ||
+	    namespaces_enter(&j->plan, f) != 0 ||
 	    limit_capabilities(false, f) != 0 || after(CAPABILITY_TAP, f) != 0)
 		return -1;
-	return rundir_open(&j->opened, &j->plan, f) != 0 || rootfs_enter(f) != 0 ? -1 : 0;
+	return rundir_open(&j->opened, &j->plan, f) != 0 || passt_wait(&j->spawn, f) != 0 ||
+	       rootfs_enter(f) != 0 ? -1 : 0;
 }
 
 static int build(struct jailer *j, struct failure *f)
@@ -196,6 +199,8 @@ static void end_children(struct jailer *j)
 		if (j->spawn.pid[i] > 0)
 			syscall(SYS_pidfd_send_signal, j->opened.fd[OBJ_PID][i], SIGKILL, NULL,
 				0);
+	if (j->spawn.passt > 0)
+		syscall(SYS_pidfd_send_signal, j->opened.fd[OBJ_PASST_PID][0], SIGKILL, NULL, 0);
 	for (int ms = 0; ms < CHILDREN_MS; ms++) {
 		while ((tid = wait4(-1, &status, WNOHANG | __WALL, NULL)) > 0)
 			if (WIFSTOPPED(status))
@@ -238,7 +243,7 @@ int main(int argc, char **argv)
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (limit_capabilities(true, &f) == 0 && check_locks(&j, &f) == 0 &&
 	    read_config(&j, &f) == 0 &&
-	    (j.config.nnets > 0 || after(CAPABILITY_TAP, &f) == 0)) {
+	    (config_has_tap(&j.config) || after(CAPABILITY_TAP, &f) == 0)) {
 		make_plan(&j);
 		if (build(&j, &f) == 0 && supervise_seal(&j.opened, &j.spawn, &f) == 0)
 			_exit(supervise(&j.plan, &j.spawn, &j.cgroup));

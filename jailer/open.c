@@ -8,6 +8,7 @@
 #include "core/guestmem.h"
 #include "core/log.h"
 #include "jailer/blocks.h"
+#include "jailer/passt.h"
 #include "jailer/path.h"
 #include "jailer/tap.h"
 #include "jailer/wall.h"
@@ -151,6 +152,11 @@ static int open_net(struct opened *o, const struct plan *p, unsigned d, struct f
 		.mtu = (uint16_t)net->mtu,
 	};
 
+	if (net->tap == NULL) {
+		o->net_mtu[d] = t.mtu;
+		o->net_flags[d] = VM_NET_USER | (net->wall_mode != CONFIG_WALL_OFF ? VM_NET_WALL : 0u);
+		return passt_open(o, p, f);
+	}
 	if (tap_open(&t, &o->tap[d * PLAN_NET_PAIRS], f) != 0 || wall_it(net, p->root, f) != 0)
 		return -1;
 	o->net_mtu[d] = t.mtu;
@@ -213,6 +219,8 @@ static void fill_devices(struct vm_config *vc, const struct config *c, const str
 			.flags = o->net_flags[i], .mtu = o->net_mtu[i],
 		};
 		memcpy(d->mac, config_net(c, i)->mac, sizeof(d->mac));
+		if ((d->flags & VM_NET_WALL) != 0)
+			vc->user_wall = config_net(c, i)->wall;
 	}
 	if (c->vsock_path != NULL)
 		vc->device[c->ndisks + c->nnets] = (struct vm_device){

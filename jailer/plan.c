@@ -27,6 +27,9 @@ enum {
 	OVERHEAD_DISK = 192 << 10,
 	OVERHEAD_VCPU = 160 << 10,
 	OVERHEAD_NET = 512 << 10,
+	/* passt: its buffers when all are in use, and the kernel's for some hundred connections. */
+	OVERHEAD_PASST = 64 << 20,
+	PASST_NOFILE = 4096,
 	OVERHEAD_SHIFT = 7,		/* + RAM / 128 */
 };
 
@@ -128,7 +131,8 @@ static void plan_net(struct plan *p, unsigned d)
 	for (unsigned q = 0; q < plan_queues(c, d); q++)
 		add(pp, NET_KICK0 + q, OBJ_KICK, d * PLAN_QUEUES + q);
 	for (unsigned i = 0; i < config_net(c, d)->queues; i++)
-		add(pp, NET_TAP0 + i, OBJ_TAP, d * PLAN_NET_PAIRS + i);
+		add(pp, NET_TAP0 + i, config_net(c, d)->tap != NULL ? OBJ_TAP : OBJ_PASST_NET,
+		    config_net(c, d)->tap != NULL ? d * PLAN_NET_PAIRS + i : 0);
 	pp->limits = (struct plan_limits){ .nofile = NET_NFDS, .nproc = 1 };
 }
 
@@ -154,6 +158,25 @@ static void plan_vsock(struct plan *p, unsigned d)
 	pp->limits = (struct plan_limits){
 		.nofile = PLAN_VSOCK_NOFILE(p->config->vsock_connections), .nproc = 1,
 	};
+}
+
+/* It makes the rest of its jail itself, before the first frame reaches it. */
+static void plan_passt(struct plan *p, const struct plan_caller *who)
+{
+	struct plan_process *pp = &p->passt;
+
+	if (config_user_net(p->config) < 0)
+		return;
+	pp->program = PROGRAM_PASST;
+	snprintf(pp->name, sizeof(pp->name), "passt");
+	pp->uid = p->root ? p->config->uid_base + (p->config->id + 1) * CONFIG_UIDS - 1 : who->uid;
+	pp->gid = p->root ? pp->uid : who->gid;
+	add(pp, PASST_IN, OBJ_PASST_LOG_WRITE, 0);
+	add(pp, PASST_OUT, OBJ_PASST_LOG_WRITE, 0);
+	add(pp, PASST_ERR, OBJ_PASST_LOG_WRITE, 0);
+	add(pp, PASST_NET, OBJ_PASST, 0);
+	pp->dynamic_from = PASST_NET + 1;
+	pp->limits = (struct plan_limits){ .nofile = PASST_NOFILE, .nproc = 1 };
 }
 
 static void plan_supervisor(struct plan *p, const struct plan_caller *who)
@@ -192,6 +215,10 @@ static void plan_supervisor(struct plan *p, const struct plan_caller *who)
 		add(pp, SUP_LOG0 + i, OBJ_LOG_READ, i);
 	if (p->cgroup.wanted)
 		add(pp, SUP_MEMORY, OBJ_MEMORY_EVENTS, 0);
+	if (p->passt.name[0] != 0) {
+		add(pp, SUP_PASST, OBJ_PASST_PID, 0);
+		add(pp, SUP_PASST_LOG, OBJ_PASST_LOG_READ, 0);
+	}
 	for (unsigned i = 0; i < PLAN_LOCKS; i++)
 		add(pp, SUP_LOCK0 + i, OBJ_LOCK, i);
 }
@@ -217,8 +244,11 @@ static void plan_cgroup(struct plan *p)
 
 	for (unsigned i = 0; i < p->nprocs; i++)
 		tasks += p->proc[i].limits.nproc;
+	tasks += p->passt.limits.nproc;
 	overhead += (uint64_t)p->config->ndisks * OVERHEAD_DISK;
 	overhead += (uint64_t)p->config->nnets * OVERHEAD_NET;
+	if (p->passt.name[0] != 0)
+		overhead += OVERHEAD_PASST;
 	if (p->config->vsock_path != NULL)
 		overhead += backlog_bytes(p->config->vsock_connections);
 	if (l->memory_overhead != 0)
@@ -251,6 +281,7 @@ void plan_make(struct plan *p, const struct config *c, const struct plan_caller 
 	if (c->vsock_path != NULL)
 		plan_vsock(p, c->ndisks + c->nnets);
 	plan_ids(p, who);
+	plan_passt(p, who);
 	plan_cgroup(p);
 	plan_supervisor(p, who);
 }
@@ -283,6 +314,7 @@ const char *plan_program_name(enum plan_program program)
 	case PROGRAM_NET: return "immure-net";
 	case PROGRAM_VSOCK: return "immure-vsock";
 	case PROGRAM_SUPERVISOR:
+	case PROGRAM_PASST:
 	case PROGRAMS: break;
 	}
 	return NULL;

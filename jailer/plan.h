@@ -22,7 +22,11 @@ enum {
 	PLAN_LOCKS = SUP_NFDS - SUP_LOCK0,
 };
 
-enum plan_program { PROGRAM_VMM, PROGRAM_BLK, PROGRAM_NET, PROGRAM_VSOCK, PROGRAM_SUPERVISOR, PROGRAMS };
+enum plan_program {
+	PROGRAM_VMM, PROGRAM_BLK, PROGRAM_NET, PROGRAM_VSOCK, PROGRAM_SUPERVISOR,
+	PROGRAM_PASST,		/* the host's, not ours: jailer/passt.h */
+	PROGRAMS
+};
 
 /* What lies behind a descriptor.  Objects with two ends have two names. */
 enum plan_object {
@@ -58,6 +62,11 @@ enum plan_object {
 	OBJ_CGROUP,		/* [0 .. PLAN_CGROUP_FDS): those the host has */
 	OBJ_PID,		/* [process] */
 	OBJ_MEMORY_EVENTS,
+	OBJ_PASST_NET,		/* the socket to passt, immure-net's end */
+	OBJ_PASST,		/* the same, passt's end */
+	OBJ_PASST_PID,
+	OBJ_PASST_LOG_WRITE,
+	OBJ_PASST_LOG_READ,
 	OBJ_LOCK,		/* [0 .. PLAN_LOCKS): those the caller gave */
 	PLAN_OBJECTS
 };
@@ -108,6 +117,7 @@ struct plan {
 	uint32_t nprocs;		/* 1 + devices */
 	struct plan_process proc[PLAN_PROCESSES];
 	struct plan_process supervisor;
+	struct plan_process passt;	/* .name empty: no interface needs it */
 	struct plan_cgroup cgroup;
 };
 
@@ -125,7 +135,7 @@ unsigned plan_queues(const struct config *c, unsigned device);
 /* What the filters of @pp depend on: enum when (core/seal.h). */
 unsigned plan_when(const struct plan *p, const struct plan_process *pp);
 
-/* Which program file serves @program: "immure-vmm", ...; NULL for the supervisor. */
+/* Which program file serves @program: "immure-vmm", ...; NULL for the supervisor and for passt. */
 const char *plan_program_name(enum plan_program program);
 
 /* The plan name of descriptor @number of @program, as in core/fdplan.h and the policies:

@@ -26,6 +26,7 @@ static const struct number_name vsock_fds[] = {
 	COMMON_FDS(NUMBER_NAME) VSOCK_FDS(NUMBER_NAME)
 };
 static const struct number_name supervisor_fds[] = { SUPERVISOR_FDS(NUMBER_NAME) };
+static const struct number_name passt_fds[] = { PASST_FDS(NUMBER_NAME) };
 
 static const struct {
 	const struct number_name *fds;
@@ -45,6 +46,7 @@ static const struct {
 	[PROGRAM_SUPERVISOR] = { supervisor_fds, array_len(supervisor_fds), "jailer",
 				 { { "supervisor", WHEN_CONSOLE | WHEN_VSOCK | WHEN_RUNDIR |
 						   WHEN_CGROUP } } },
+	[PROGRAM_PASST] = { passt_fds, array_len(passt_fds), "its own", { { NULL, 0 } } },
 };
 
 #define WHEN_NAME(name, word, bit) { name, "+" #word },
@@ -83,6 +85,11 @@ static const char *const object_texts[PLAN_OBJECTS] = {
 	[OBJ_CGROUP] = "parent of the cgroup, if the host has it",
 	[OBJ_PID] = "to kill it",
 	[OBJ_MEMORY_EVENTS] = "events of the memory limit, if the host has it",
+	[OBJ_PASST_NET] = "passt, a frame after the other",
+	[OBJ_PASST] = "frames of immure-net",
+	[OBJ_PASST_PID] = "to kill passt",
+	[OBJ_PASST_LOG_WRITE] = "log, write end",
+	[OBJ_PASST_LOG_READ] = "log of passt, read end",
 	[OBJ_LOCK] = "the caller's lock of a name or number, held as long as the VM exists",
 };
 
@@ -143,6 +150,18 @@ static void describe_tap(const struct config_net *net, unsigned queue, char *buf
 		 mac_format(net->mac, mac), mtu, net->offload ? "" : ", no offloads");
 }
 
+static void describe_passt(const struct config *c, char *buf, size_t size)
+{
+	const struct config_net *net = config_net(c, (uint32_t)config_user_net(c));
+	const char *dns = net->user.dns != NULL ? net->user.dns : "none";
+	char mac[MAC_TEXT];
+
+	snprintf(buf, size, "%s; the guest is %s, %s, gateway %s, host's resolver at %s, MTU %u%s",
+		 object_texts[OBJ_PASST_NET], mac_format(net->mac, mac), net->user.address,
+		 net->user.gateway, dns, net->mtu,
+		 net->wall_mode == CONFIG_WALL_OFF ? ", no packet wall" : "");
+}
+
 static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, size_t size)
 {
 	const struct config *c = p->config;
@@ -159,6 +178,8 @@ static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, 
 	else if (fd->object == OBJ_TAP)
 		describe_tap(config_net(c, fd->index / PLAN_NET_PAIRS), fd->index % PLAN_NET_PAIRS,
 			     buf, size);
+	else if (fd->object == OBJ_PASST_NET)
+		describe_passt(c, buf, size);
 	else if (fd->object == OBJ_LISTEN)
 		snprintf(buf, size, "%s %s%s", text, c->vsock_path, fd->index == 0 ? "" : ".seq");
 	else if (fd->object == OBJ_LINK_VMM || fd->object == OBJ_CALL)
@@ -168,6 +189,15 @@ static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, 
 			 fd->index % PLAN_QUEUES);
 	else
 		snprintf(buf, size, "%s", text);
+}
+
+static const char *program_text(enum plan_program program, const char *jailer)
+{
+	const char *name = plan_program_name(program);
+
+	if (name != NULL)
+		return name;
+	return program == PROGRAM_PASST ? "the host's passt, which sees the host's network" : jailer;
 }
 
 static void print_process(FILE *out, const struct plan *p, const struct plan_process *pp)
@@ -180,8 +210,7 @@ static void print_process(FILE *out, const struct plan *p, const struct plan_pro
 	if (pp->limits.fsize == PLAN_FSIZE_ANY)
 		snprintf(fsize, sizeof(fsize), "any");
 	fprintf(out, "\nprocess %s: %s, uid %u, gid %u\n", pp->name,
-		pp->program == PROGRAM_SUPERVISOR ? "what the jailer becomes"
-			: plan_program_name(pp->program), pp->uid, pp->gid);
+		program_text(pp->program, "what the jailer becomes"), pp->uid, pp->gid);
 	fprintf(out, "  filters: %s\n", filters(p, pp, text, sizeof(text)));
 	fprintf(out, "  limits: %llu descriptors, %llu tasks, file size %s, no core dump, "
 		"no locked memory\n", (unsigned long long)pp->limits.nofile,
@@ -206,7 +235,7 @@ static void print_process(FILE *out, const struct plan *p, const struct plan_pro
 /* One is for taps only. */
 static bool needed(const struct config *c, const struct capability *cap)
 {
-	return cap->until != CAPABILITY_TAP || c->nnets > 0;
+	return cap->until != CAPABILITY_TAP || config_has_tap(c);
 }
 
 void plan_print(FILE *out, const struct plan *p)
@@ -243,6 +272,8 @@ void plan_print(FILE *out, const struct plan *p)
 	fprintf(out, "\n");
 	for (unsigned i = 0; i < p->nprocs; i++)
 		print_process(out, p, &p->proc[i]);
+	if (p->passt.name[0] != 0)
+		print_process(out, p, &p->passt);
 	print_process(out, p, &p->supervisor);
 }
 
@@ -272,7 +303,6 @@ static json_t *json_capabilities(const struct config *c)
 
 static json_t *json_process(const struct plan *p, const struct plan_process *pp)
 {
-	const char *program = plan_program_name(pp->program);
 	json_t *fds = json_array(), *born = json_array();
 	char name[32], list[128], text[5000];
 
@@ -288,7 +318,8 @@ static json_t *json_process(const struct plan *p, const struct plan_process *pp)
 		json_array_append_new(born, json_integer(pp->born[i]));
 	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:{s:I, s:I, s:o, s:i, s:i}, s:o, s:o, "
 			 "s:o}", "name", pp->name, "program",
-			 program != NULL ? program : "immure-jailer",
+			 pp->program == PROGRAM_PASST ? "passt"
+			 : program_text(pp->program, "immure-jailer"),
 			 "uid", (json_int_t)pp->uid, "gid", (json_int_t)pp->gid,
 			 "filters", filters(p, pp, list, sizeof(list)), "limits",
 			 "nofile", (json_int_t)pp->limits.nofile,
@@ -309,6 +340,8 @@ void plan_print_json(FILE *out, const struct plan *p)
 			json_array_append_new(names, json_string(namespaces[i].name));
 	for (unsigned i = 0; i < p->nprocs; i++)
 		json_array_append_new(processes, json_process(p, &p->proc[i]));
+	if (p->passt.name[0] != 0)
+		json_array_append_new(processes, json_process(p, &p->passt));
 	json_array_append_new(processes, json_process(p, &p->supervisor));
 	root = json_pack("{s:s, s:b, s:I, s:i, s:s, s:b, s:o, s:o, s:o, s:o}", "name", c->name,
 			 "rootless", !p->root, "memory", (json_int_t)c->memory,

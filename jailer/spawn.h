@@ -21,6 +21,7 @@ struct spawn {
 	int landlock;			/* ABI, 0: absent */
 	bool traced;			/* ends of children can be examined (violation.h) */
 	pid_t pid[PLAN_PROCESSES];	/* 0: not started */
+	pid_t passt;			/* the same; jailer/passt.h */
 	int gate[2];			/* pipe to the child that is being started */
 	struct spawn_slot *slots;	/* memory shared with the children until they exec */
 };

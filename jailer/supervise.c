@@ -49,7 +49,7 @@ enum {
 
 enum phase { PHASE_RUN, PHASE_GRACE, PHASE_KILL, PHASE_OVER };
 
-enum { AT_CTL, AT_SIGNAL, AT_CLIENT, AT_TIMER, AT_DIAL, AT_CONSOLE, AT_LOG0,
+enum { AT_CTL, AT_SIGNAL, AT_CLIENT, AT_TIMER, AT_DIAL, AT_CONSOLE, AT_PASST, AT_LOG0,
        AT_COUNT = AT_LOG0 + PLAN_PROCESSES };
 
 struct supervisor {
@@ -57,15 +57,15 @@ struct supervisor {
 	const struct spawn *spawn;
 	struct outcome outcome;
 	enum phase phase;
-	unsigned nalive;
-	bool alive[PLAN_PROCESSES];
+	unsigned nalive;		/* passt among them */
+	bool alive[PLAN_PROCESSES], passt_alive;
 	bool ctl_open, client_open, dial_open;
 	bool running;			/* the VMM said that the guest runs */
 	bool dial_full;			/* VSOCK does not take its replies */
 	uint64_t dial_window;		/* start of the second counted, ms */
 	uint32_t dials;			/* in it */
 	struct console console;
-	struct relay relay[PLAN_PROCESSES];
+	struct relay relay[PLAN_PROCESSES], passt_log;
 };
 
 static uint64_t now_ms(void)
@@ -93,6 +93,8 @@ static void kill_all(struct supervisor *s)
 	for (unsigned i = 0; i < s->plan->nprocs; i++)
 		if (s->alive[i])
 			syscall(SYS_pidfd_send_signal, SUP_PID0 + (int)i, SIGKILL, NULL, 0);
+	if (s->passt_alive)
+		syscall(SYS_pidfd_send_signal, SUP_PASST, SIGKILL, NULL, 0);
 }
 
 /* After each event: has the VM ended, and by itself? */
@@ -188,6 +190,22 @@ static void handle_stop(struct supervisor *s, pid_t tid, int wait_status)
 	}
 }
 
+/* The VM goes on; immure-net sees the end of the socket, and the guest that of its link. */
+static void passt_ended(struct supervisor *s, int status)
+{
+	char text[96];
+	size_t n = WIFSIGNALED(status)
+		 ? log_format(text, sizeof(text), "was killed by signal %u", (unsigned)WTERMSIG(status))
+		 : log_format(text, sizeof(text), "ended with status %u", (unsigned)WEXITSTATUS(status));
+
+	s->passt_alive = false;
+	s->nalive--;
+	if (s->phase != PHASE_RUN)
+		return;
+	n += log_format(text + n, sizeof(text) - n, ": the guest has no network any more");
+	message_log(SUP_CLIENT, s->plan->passt.name, text, n);
+}
+
 /* What wait4() says of @pid. */
 static void handle_wait(struct supervisor *s, pid_t pid, int status)
 {
@@ -195,6 +213,8 @@ static void handle_wait(struct supervisor *s, pid_t pid, int status)
 
 	if (WIFSTOPPED(status)) {
 		handle_stop(s, pid, status);
+	} else if (pid == s->spawn->passt && s->passt_alive) {
+		passt_ended(s, status);
 	} else if (index >= 0 && s->alive[index]) {
 		s->alive[index] = false;
 		s->nalive--;
@@ -298,6 +318,16 @@ static void poll_dial(const struct supervisor *s, struct pollfd *at, uint64_t no
 	at->events = s->dial_full ? POLLOUT : POLLIN;
 }
 
+static void poll_log(const struct relay *r, struct pollfd *at, uint64_t now, uint64_t *wait)
+{
+	uint64_t ms = relay_wait(r, now);
+
+	if (ms == 0)
+		at->fd = r->fd;
+	else
+		*wait = min_u64(*wait, ms);
+}
+
 static void fill(const struct supervisor *s, struct pollfd *at, uint64_t now, uint64_t *wait)
 {
 	for (int i = 0; i < AT_COUNT; i++)
@@ -308,14 +338,9 @@ static void fill(const struct supervisor *s, struct pollfd *at, uint64_t now, ui
 	at[AT_TIMER].fd = SUP_TIMER;
 	poll_dial(s, &at[AT_DIAL], now, wait);
 	console_poll(&s->console, now, &at[AT_CONSOLE], wait);
-	for (unsigned i = 0; i < s->plan->nprocs; i++) {
-		uint64_t ms = relay_wait(&s->relay[i], now);
-
-		if (ms == 0)
-			at[AT_LOG0 + i].fd = s->relay[i].fd;
-		else
-			*wait = min_u64(*wait, ms);
-	}
+	poll_log(&s->passt_log, &at[AT_PASST], now, wait);
+	for (unsigned i = 0; i < s->plan->nprocs; i++)
+		poll_log(&s->relay[i], &at[AT_LOG0 + i], now, wait);
 }
 
 static void handle(struct supervisor *s, const struct pollfd *at, uint64_t now)
@@ -332,6 +357,8 @@ static void handle(struct supervisor *s, const struct pollfd *at, uint64_t now)
 		handle_dial(s, now);
 	if (at[AT_CONSOLE].revents != 0)
 		console_serve(&s->console, now);
+	if (at[AT_PASST].revents != 0)
+		relay_read(&s->passt_log, SUP_CLIENT, now);
 	for (unsigned i = 0; i < s->plan->nprocs; i++)
 		if (at[AT_LOG0 + i].revents != 0)
 			relay_read(&s->relay[i], SUP_CLIENT, now);
@@ -354,16 +381,21 @@ static void loop(struct supervisor *s)
 	}
 }
 
+static void drain_log(struct relay *r, uint64_t now)
+{
+	for (int n = 0; n < LAST_READS && r->fd >= 0; n++)
+		relay_read(r, SUP_CLIENT, now);
+	relay_flush(r, SUP_CLIENT);
+}
+
 /* The last words of processes that are gone: a bounded amount, whatever the rate. */
 static void drain(struct supervisor *s)
 {
 	uint64_t now = now_ms();
 
-	for (unsigned i = 0; i < s->plan->nprocs; i++) {
-		for (int n = 0; n < LAST_READS && s->relay[i].fd >= 0; n++)
-			relay_read(&s->relay[i], SUP_CLIENT, now);
-		relay_flush(&s->relay[i], SUP_CLIENT);
-	}
+	drain_log(&s->passt_log, now);
+	for (unsigned i = 0; i < s->plan->nprocs; i++)
+		drain_log(&s->relay[i], now);
 	console_drain(&s->console, now);
 }
 
@@ -389,6 +421,8 @@ static void say_undead(const struct supervisor *s)
 		if (s->alive[i])
 			message_log(SUP_CLIENT, s->plan->proc[i].name, text,
 				    sizeof(text) - 1);
+	if (s->passt_alive)
+		message_log(SUP_CLIENT, s->plan->passt.name, text, sizeof(text) - 1);
 }
 
 /* Waits for those, without the caller, and for nothing else that they or others do. */
@@ -444,6 +478,9 @@ int supervise(const struct plan *p, const struct spawn *sp, const struct cgroup 
 		s.alive[i] = true;
 		relay_init(&s.relay[i], SUP_LOG0 + (int)i, p->proc[i].name, now);
 	}
+	s.passt_alive = sp->passt > 0;
+	s.nalive += s.passt_alive ? 1 : 0;
+	relay_init(&s.passt_log, s.passt_alive ? SUP_PASST_LOG : -1, p->passt.name, now);
 	if (p->config->timeout_ms != 0)
 		arm(p->config->timeout_ms);
 	say_notes(sp, cg);

@@ -153,11 +153,24 @@ Test(options, a_network_interface_has_parts)
 	cr_assert_eq(memcmp(o.net.guest.dns[1], bytes(9, 9, 9, 9), 4), 0);
 }
 
+Test(options, a_network_through_passt_needs_no_more_words)
+{
+	cr_assert_eq(words("--net user root c"), 0);
+	cr_assert(o.net.on && o.net.user && o.net.tap == NULL && !o.net.offload && !o.net.dns_given);
+	cr_assert(memcmp(o.net.guest.address, "\x0a\0\2\x0f", 4) == 0 && o.net.guest.prefix == 24);
+	cr_assert_eq(memcmp(o.net.guest.gateway, "\x0a\0\2\2", 4), 0);
+	cr_assert_eq(memcmp(o.net.guest.dns[0], o.net.guest.gateway, 4), 0, "this host's resolver");
+	cr_assert_eq(words("--net user,ip=10.1.0.9/16,gw=10.1.0.1,dns=9.9.9.9,mtu=9000,offload=off root c"), 0);
+	cr_assert(o.net.user && o.net.mtu == 9000 && o.net.dns_given && o.net.guest.prefix == 16);
+	cr_assert_eq(memcmp(o.net.guest.dns[0], "\x09\x09\x09\x09", 4), 0);
+	cr_assert_eq(memcmp(o.net.guest.gateway, "\x0a\1\0\1", 4), 0);
+}
+
 Test(options, a_network_that_cannot_be_is_refused_by_its_part)
 {
 	static const char *const bad[][2] = {
 		{ "tap", "tap: not known" }, { "bridge=b", "bridge=b: not known" },
-		{ "ip=10.0.0.2/24", "no tap=NAME" }, { "tap=", "tap=: the name" },
+		{ "ip=10.0.0.2/24", "neither tap=NAME" }, { "tap=", "tap=: the name" },
 		{ "tap=a2345678901234567", "the name of an interface" },
 		{ "tap=../x", "the name of an interface" }, { "none,tap=t", "none: not known" },
 		{ "tap=t,mac=01:00:00:00:00:00", "mac=01" }, { "tap=t,mac=x", "mac=x" },
@@ -175,6 +188,13 @@ Test(options, a_network_that_cannot_be_is_refused_by_its_part)
 		{ "tap=t,allow=example.org", "allow=example.org: not an IPv4 address" },
 		{ "tap=t,rate=0", "rate=0" }, { "tap=t,wall=maybe", "wall=maybe" },
 		{ "tap=t,wall=off,allow=10.0.0.0/8", "neither allow= nor rate=" },
+		{ "user,tap=t", "not both" }, { "tap=t,user", "not both" }, { "user=on", "user=on: not known" },
+		{ "User", "User: not known" }, { "user,queues=2", "one pair of queues" },
+		{ "user,offload=on", "no offloads" }, { "user,mtu=32001", "mtu=32001" },
+		{ "user,ip=10.1.0.2/24", "ip= needs gw=" }, { "user,gw=10.1.0.1", "gw= needs ip=" },
+		{ "user,ip=10.1.0.2/24,gw=10.2.0.1", "gw= is not in" },
+		{ "user,ip=10.1.0.2/24,gw=10.1.0.2", "own address" }, { "user,allow=x", "allow=x" },
+		{ "user,wall=off,rate=9", "neither allow= nor rate=" }, { "none,user", "none: not known" },
 	};
 	char line[128];
 
@@ -337,6 +357,30 @@ Test(config, is_what_the_options_say)
 	free(text);
 	p.disk[0] = "/\xff";
 	cr_assert_null(run_config(&o, &p), "a path that JSON cannot carry");
+}
+
+Test(config, says_of_a_network_through_passt_what_the_option_says)
+{
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img",
+			       .vsock = "/r/v", .run_dir = "/r" };
+	static const char *const lines[][2] = {
+		{ "--net user,allow=10.0.0.0/8:443 root c",
+		  "{\"queues\":1,\"offload\":false,\"user\":{\"address\":\"10.0.2.15/24\","
+		  "\"gateway\":\"10.0.2.2\",\"dns\":\"10.0.2.2\"},\"wall\":\"auto\",\"addresses\":[],"
+		  "\"allow\":[\"10.0.0.0/8:443\",\"10.0.2.2:53\"]}" },
+		{ "--net user,dns=9.9.9.9,wall=off root c",
+		  "{\"queues\":1,\"offload\":false,\"user\":{\"address\":\"10.0.2.15/24\","
+		  "\"gateway\":\"10.0.2.2\"},\"wall\":\"off\",\"addresses\":[]}" },
+	};
+
+	for (size_t i = 0; i < 2; i++) {
+		char *text;
+
+		cr_assert_eq(words(lines[i][0]), 0);
+		text = run_config(&o, &p);
+		cr_assert_not_null(strstr(text, lines[i][1]), "%s", text);
+		free(text);
+	}
 }
 
 Test(config, says_of_a_disk_what_the_option_says)

@@ -2,6 +2,7 @@
 /* LIBS: -ljansson */
 /* A configuration is read whole or refused by the name of the key that is wrong. */
 #include "jailer/config.c"
+#include "jailer/config_user.c"
 #include "jailer/config_wall.c"
 #include "jailer/wall_text.c"
 #include "jailer/mac.c"
@@ -344,6 +345,34 @@ Test(config, a_network_interface_that_cannot_be)
 	refused(NET("\"tap\":\"t\",\"wall\":\"off\",\"allow\":[]"), "keeps neither allow nor frame_rate");
 	refused(NET("\"tap\":\"t\",\"wall\":\"off\",\"frame_rate\":1"), "keeps neither allow nor frame_rate");
 	refused(WITH("\"net\":[{\"tap\":\"t\"},{\"tap\":\"t\"}]"), "net[1].tap: given twice");
+#define USER(address, gateway, more) \
+	NET("\"user\":{\"address\":\"" address "\",\"gateway\":\"" gateway "\"}" more)
+	refused(USER("10.0.2.15/24", "10.0.2.2", ",\"tap\":\"t\""), "net[0].tap: not together with user");
+	refused(NET("\"user\":true"), "net[0].user: must be an object");
+	refused(NET("\"user\":{\"address\":\"10.0.2.15/24\"}"), "net[0].user.gateway: is required");
+	refused(NET("\"user\":{\"gateway\":\"10.0.2.2\"}"), "net[0].user.address: is required");
+	refused(NET("\"user\":{\"program\":\"/bin/sh\"}"), "net[0].user.program: unknown key");
+	refused(USER("10.0.2.15", "10.0.2.2", ""), "net[0].user.address: must be");
+	refused(USER("10.0.2.15/", "10.0.2.2", ""), "net[0].user.address");
+	refused(USER("10.0.2.15/0", "10.0.2.2", ""), "net[0].user.address");
+	refused(USER("10.0.2.15/32", "10.0.2.2", ""), "net[0].user.address");
+	refused(USER("10.0.2.15/+24", "10.0.2.2", ""), "net[0].user.address");
+	refused(USER("10.0.2.15/24 -x", "10.0.2.2", ""), "net[0].user.address");
+	refused(USER("127.0.0.1/24", "127.0.0.2", ""), "net[0].user.address");
+	refused(USER("::1.2.3.4/24", "10.0.2.2", ""), "net[0].user.address");
+	refused(USER("10.0.2.15/24", "--debug", ""), "net[0].user.gateway");
+	refused(USER("10.0.2.15/24", "10.0.2.15", ""), "net[0].user.gateway");
+	refused(USER("10.0.2.15/24", "10.0.3.2", ""), "net[0].user.gateway");
+	refused(USER("10.0.2.15/24", "224.0.0.1", ""), "net[0].user.gateway");
+	refused(NET("\"user\":{\"address\":\"10.0.2.15/24\",\"gateway\":\"10.0.2.2\",\"dns\":\"none\"}"),
+		"net[0].user.dns: must be");
+	refused(NET("\"user\":{\"address\":\"10.0.2.15/24\",\"gateway\":\"10.0.2.2\",\"dns\":\"-D1.1.1.1\"}"),
+		"net[0].user.dns");
+	refused(USER("10.0.2.15/24", "10.0.2.2", ",\"queues\":2"), "net[0].queues: must be 1 with user");
+	refused(USER("10.0.2.15/24", "10.0.2.2", ",\"mtu\":32001"), "net[0].mtu: must be 68 to 32000");
+	refused(USER("10.0.2.15/24", "10.0.2.2", ",\"addresses\":[\"10.0.2.16/24\"]"), "net[0].addresses[0]");
+#define USER_NET "{\"user\":{\"address\":\"10.0.2.15/24\",\"gateway\":\"10.0.2.2\"}}"
+	refused(WITH("\"net\":[" USER_NET "," USER_NET "]"), "net[1].user: given twice");
 }
 
 Test(config, a_text_that_is_too_long_is_not_even_parsed)
@@ -378,4 +407,23 @@ Test(config, what_shares_the_processor_can_be_restricted)
 	config_free(&c);
 	refused(WITH("\"speculation\":\"off\""), "speculation: must be one of: host restrict");
 	refused(WITH("\"core_scheduling\":1"), "core_scheduling: must be true or false");
+}
+
+Test(config, a_network_through_passt)
+{
+	static const struct wall_config zero;
+
+	cr_assert_eq(parse(WITH("\"net\":[{\"tap\":\"t\"}," USER_NET "]")), 0, "%s", f.text);
+	cr_assert_eq(config_user_net(&c), 1);
+	cr_assert(c.net[1].tap == NULL && c.net[1].mtu == 1500 && c.net[1].queues == 1 && !c.net[1].offload);
+	cr_assert_str_eq(c.net[1].user.host, "10.0.2.15");
+	cr_assert(c.net[1].user.prefix == 24 && c.net[1].user.dns == NULL);
+	cr_assert_eq(c.net[1].wall.flags, WALL_HAS_IP4, "its address is the guest's only one");
+	cr_assert_eq(memcmp(c.net[1].wall.ip4, "\x0a\0\2\x0f", 4), 0);
+	cr_assert_eq(c.net[1].wall_mode, CONFIG_WALL_AUTO);
+	config_free(&c);
+	cr_assert_eq(parse(NET("\"tap\":\"t\"")), 0);
+	cr_assert_eq(config_user_net(&c), -1);
+	cr_assert_neq(memcmp(&c.net[0].wall, &zero, sizeof(zero)), 0);
+	config_free(&c);
 }

@@ -5,6 +5,7 @@
 #include "core/log.c"
 #include "core/report.c"
 #include "jailer/config.c"
+#include "jailer/config_user.c"
 #include "jailer/config_wall.c"
 #include "jailer/wall_text.c"
 #include "jailer/mac.c"

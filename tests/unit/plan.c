@@ -3,6 +3,7 @@
 /* A plan is what the design says, for every configuration. */
 #include "core/guestmem.c"
 #include "jailer/config.c"
+#include "jailer/config_user.c"
 #include "jailer/config_wall.c"
 #include "jailer/wall_text.c"
 #include "jailer/mac.c"
@@ -138,6 +139,38 @@ Test(plan, network_interfaces)
 	for (unsigned i = 0; i < p.nprocs; i++)
 		for (unsigned n = 0; n < p.proc[i].nfds; n++)
 			cr_assert(p.proc[i].fd[n].object != OBJ_TAP || i == 2 || i == 3);
+}
+
+#define USER "{\"user\":{\"address\":\"10.0.2.15/24\",\"gateway\":\"10.0.2.2\",\"dns\":\"10.0.2.2\"}}"
+
+Test(plan, a_network_through_passt)
+{
+	const struct plan_process *passt = &p.passt;
+	uint64_t memory;
+	uint32_t tasks;
+
+	plan_for("{" VM ",\"net\":[{\"tap\":\"t0\"}]}", 0);
+	memory = p.cgroup.memory_max;
+	tasks = p.cgroup.pids_max;
+	cr_assert(passt->name[0] == 0 && find(&p.supervisor, SUP_PASST) == NULL);
+	plan_for("{" VM ",\"net\":[" USER "]}", 0);
+	cr_assert_eq(p.nprocs, 2, "passt is none of the VM's processes");
+	cr_assert_eq(find(&p.proc[1], NET_TAP0)->object, OBJ_PASST_NET);
+	cr_assert_null(find(&p.proc[1], NET_TAP0 + 1));
+	cr_assert_str_eq(passt->name, "passt");
+	cr_assert_eq(find(passt, PASST_NET)->object, OBJ_PASST);
+	cr_assert_eq(passt->nfds, 4);
+	cr_assert_eq(passt->uid, 2000000000 + CONFIG_UIDS - 1, "nobody else's");
+	cr_assert_eq(passt->gid, passt->uid);
+	for (unsigned i = 0; i < p.nprocs; i++)
+		cr_assert_neq(p.proc[i].uid, passt->uid);
+	cr_assert(passt->limits.nproc == 1 && passt->limits.fsize == 0);
+	cr_assert_eq(find(&p.supervisor, SUP_PASST)->object, OBJ_PASST_PID);
+	cr_assert_eq(find(&p.supervisor, SUP_PASST_LOG)->object, OBJ_PASST_LOG_READ);
+	cr_assert_eq(p.cgroup.pids_max, tasks + 1);
+	cr_assert_eq(p.cgroup.memory_max, memory + (64 << 20));
+	plan_for("{" VM ",\"net\":[" USER "]}", 1000);
+	cr_assert_eq(passt->uid, 1000);
 }
 
 Test(plan, eight_interfaces_of_four_pairs_have_room)

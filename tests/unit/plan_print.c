@@ -4,6 +4,7 @@
 #include "core/guestmem.c"
 #include "jailer/capabilities.c"
 #include "jailer/config.c"
+#include "jailer/config_user.c"
 #include "jailer/config_wall.c"
 #include "jailer/wall_text.c"
 #include "jailer/mac.c"
@@ -194,6 +195,34 @@ Test(plan_print, a_network_interface_and_what_it_takes)
 	cr_assert_not_null(strstr(out, "    11  NET_KICK1+3      queue notification, device 0 queue 4\n"));
 	cr_assert_not_null(strstr(out, "    17  NET_TAP0+1       tap t0, queue 1, the guest is "
 				  "52:54:00:00:00:01, MTU the tap's, no offloads\n"));
+	free(out);
+	config_free(&c);
+}
+
+Test(plan_print, a_network_through_passt)
+{
+	static const char text[] = "{\"name\":\"v\",\"kernel\":\"/k\",\"net\":[{\"mac\":\"52:54:00:00:00:01\","
+		"\"user\":{\"address\":\"10.0.2.15/24\",\"gateway\":\"10.0.2.2\"}}]}";
+	struct plan_caller who = { 0 };
+	struct failure f;
+	char *out = NULL;
+	size_t size;
+	FILE *file = open_memstream(&out, &size);
+
+	cr_assert_eq(config_parse(&c, text, strlen(text), &f), 0, "%s", f.text);
+	plan_make(&p, &c, &who);
+	plan_print(file, &p);
+	plan_print_json(file, &p);
+	fclose(file);
+	cr_assert_null(strstr(out, "net_admin"), "without a tap it is given up at once");
+	cr_assert_not_null(strstr(out, "    16  NET_TAP0         passt, a frame after the other; the guest is "
+				  "52:54:00:00:00:01, 10.0.2.15/24, gateway 10.0.2.2, host's resolver at none, "
+				  "MTU 1500\n"));
+	cr_assert_not_null(strstr(out, "process passt: the host's passt, which sees the host's network, uid"));
+	cr_assert_not_null(strstr(out, "  filters: its own\n"));
+	cr_assert_not_null(strstr(out, "     3  PASST_NET        frames of immure-net\n"));
+	cr_assert_not_null(strstr(out, "    31  SUP_PASST        to kill passt\n"));
+	cr_assert_not_null(strstr(out, "\"name\": \"passt\", \"program\": \"passt\""));
 	free(out);
 	config_free(&c);
 }

@@ -16,6 +16,7 @@
 #include "jailer/capabilities.c"
 #include "jailer/cgroup.c"
 #include "jailer/config.c"
+#include "jailer/config_user.c"
 #include "jailer/config_wall.c"
 #include "jailer/wall_text.c"
 #include "bpf/devices.c"
