@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net.c: `immure net denied`: what the packet wall before a running VM's tap has refused. */
+/* net.c: `immure net denied`: what the packet wall of a running VM has refused. */
 #include "cli/net.h"
 #include "cli/commands.h"
 #include "cli/help.h"
@@ -86,19 +86,25 @@ static int read_denied(pid_t pid, struct net_denied *d)
 static int read_vm(const struct walls_vm *vm, struct net_denied *d)
 {
 	for (unsigned i = 1; i < vm->n; i++)
+		if (vm->proc[i].program == PROGRAM_PASST) {
+			say_error("the packet wall of %s cannot be read here", vm->name);
+			say_hint("it was started with wall=off, with --vsock, or by another user");
+			return -1;
+		}
+	for (unsigned i = 1; i < vm->n; i++)
 		if (vm->proc[i].program == PROGRAM_NET)
 			return read_denied(vm->proc[i].pid, d);
 	say_error("the VM %s has no network interface", vm->name);
-	say_hint("--net tap=NAME of `immure run` gives it one");
+	say_hint("--net of `immure run` gives it one");
 	return -1;
 }
 
-static int print_denied(const struct options *o, const struct walls_vm *vm, const struct net_denied *d)
+static int print_denied(const struct options *o, const char *name, const struct net_denied *d)
 {
 	json_t *all;
 
 	if (o->json) {
-		all = json_pack("{s:s}", "name", vm->name);
+		all = json_pack("{s:s}", "name", name);
 		json_object_update_new(all, net_json(d));
 		json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
 		putchar('\n');
@@ -109,21 +115,33 @@ static int print_denied(const struct options *o, const struct walls_vm *vm, cons
 	return fflush(stdout) == 0 ? 0 : say_error("cannot write: %s", strerror(errno));
 }
 
+/* Finds the process of the interface among those of all VMs here, and asks the kernel. */
+static int ask_kernel(const struct options *o, struct walls_vm *vm, pid_t *pid, struct net_denied *d)
+{
+	int status = EXIT_IMMURE;
+	struct walls_host h;
+
+	if (walls_host(&h) != 0)
+		return status;
+	if (find_vm(&h, o->name, pid, vm) == 0 && read_vm(vm, d) == 0)
+		status = print_denied(o, vm->name, d);
+	walls_free(vm);
+	return status;
+}
+
 static int denied(const struct options *o)
 {
 	struct walls_vm *vm = calloc(1, sizeof(*vm));
 	struct net_denied *d = calloc(1, sizeof(*d));
 	pid_t *pid = calloc(WALLS_VMS, sizeof(*pid));
-	int status = EXIT_IMMURE;
-	struct walls_host h;
+	int status = EXIT_IMMURE, own;
 
 	if (vm == NULL || pid == NULL || d == NULL)
 		say_error("out of memory");
-	else if (walls_host(&h) == 0) {
-		if (find_vm(&h, o->name, pid, vm) == 0 && read_vm(vm, d) == 0)
-			status = print_denied(o, vm, d);
-		walls_free(vm);
-	}
+	else if ((own = net_user_read(o->name, d)) != 0)
+		status = own > 0 ? print_denied(o, o->name, d) : EXIT_IMMURE;
+	else
+		status = ask_kernel(o, vm, pid, d);
 	free(vm);
 	free(d);
 	free(pid);

@@ -62,7 +62,7 @@ static void print_target(const struct net_target *t)
 
 void net_print(const struct net_denied *d)
 {
-	printf("tap %s: %llu frames passed, %llu refused\n\n", d->tap,
+	printf("%s%s: %llu frames passed, %llu refused\n\n", d->user ? "user" : "tap ", d->tap,
 	       (unsigned long long)d->count[WALL_PASS], (unsigned long long)refused(d));
 	printf("%-12s %20s  %s\n", "RULE", "FRAMES", "REFUSES A FRAME");
 	for (unsigned i = WALL_PASS + 1; i < WALL_NRULES; i++)
@@ -102,6 +102,6 @@ json_t *net_json(const struct net_denied *d)
 		json_object_set_new(rules, wall_rule_name((enum wall_rule)i), number(d->count[i]));
 	for (unsigned i = 0; i < d->n; i++)
 		json_array_append_new(targets, target_json(&d->target[i]));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "tap", d->tap, "passed", number(d->count[WALL_PASS]),
+	return json_pack("{s:s?, s:o, s:o, s:o, s:o}", "tap", d->user ? NULL : d->tap, "passed", number(d->count[WALL_PASS]),
 			 "refused", number(refused(d)), "rules", rules, "targets", targets);
 }

@@ -198,20 +198,6 @@ static int read_counts(const uint32_t *id, int n, struct net_denied *d)
 	return rc < 0 ? rc : 0;
 }
 
-static int by_frames(const void *a, const void *b)
-{
-	const struct net_target *x = a, *y = b;
-
-	return x->frames != y->frames ? (x->frames < y->frames) - (x->frames > y->frames)
-				      : memcmp(&x->what, &y->what, sizeof(x->what));
-}
-
-static bool target_ok(const struct wall_denied *w)
-{
-	return w->rule > WALL_PASS && w->rule < WALL_NRULES &&
-	       (w->target.version == 0 || w->target.version == 4 || w->target.version == 6);
-}
-
 /* All at once: a walk from key to key would begin anew whenever the VM pushed one out under it. */
 static int read_targets(const uint32_t *id, int n, struct net_denied *d)
 {
@@ -238,9 +224,9 @@ static int read_targets(const uint32_t *id, int n, struct net_denied *d)
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
 	for (uint32_t i = 0; i < attr.batch.count && i < WALL_DENIED_MAX; i++)
-		if (target_ok(&key[i]))
+		if (net_target_ok(&key[i]))
 			d->target[d->n++] = (struct net_target){ key[i], frames[i] };
-	qsort(d->target, d->n, sizeof(d->target[0]), by_frames);
+	net_sort(d);
 	return 0;
 }
 
