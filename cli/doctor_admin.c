@@ -90,7 +90,7 @@ static void defaults(bool root, struct advices *to)
 {
 	advise(to, "metadata service", root ? ADVICE_OK : ADVICE_GIVEN,
 	       "a guest that reaches a cloud's metadata service can take the host's credentials",
-	       "without root: give machines a tap whose rules drop 169.254.0.0/16 and fd00:ec2::254",
+	       "without root: --net user, or a tap whose rules drop 169.254.0.0/16 and fd00:ec2::254",
 	       "%s", root ? "no machine of root's reaches it: the packet wall, unless wall=off"
 			  : "no packet wall before the taps of machines without root");
 	advise(to, "guest's serial port", ADVICE_OK, "a console that writes without end fills disks",

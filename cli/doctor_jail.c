@@ -2,6 +2,7 @@
 /* doctor_jail.c: what immure needs of the host to build its walls. */
 #include "cli/doctor.h"
 #include "core/seal.h"
+#include "jailer/config_user.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -189,6 +190,18 @@ static enum doctor_result cgroups(char *detail)
 	return DOCTOR_WEAKER;
 }
 
+/* Nobody needs it who does not ask for it: never worse than ok. */
+static enum doctor_result passt(char *detail)
+{
+	static const char *const places[] = USER_PASST_PLACES;
+
+	snprintf(detail, DOCTOR_DETAIL, "not installed: no --net user (apt install passt)");
+	for (size_t i = array_len(places); i-- > 0;)
+		if (access(places[i], X_OK) == 0)
+			snprintf(detail, DOCTOR_DETAIL, "%s", places[i]);
+	return DOCTOR_OK;
+}
+
 const struct doctor_check doctor_jail_checks[] = {
 	{ "namespaces", "every VM gets its own set, all of them empty",
 	  "as a user: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
@@ -205,5 +218,6 @@ const struct doctor_check doctor_jail_checks[] = {
 	  "sysctl kernel.yama.ptrace_scope=1", tracing },
 	{ "control groups", "limits on memory, processors, processes and I/O",
 	  "as a user: log in through systemd with Delegate=yes, or run as root", cgroups },
+	{ "passt", "the network of --net user", "apt install passt", passt },
 };
 const size_t doctor_jail_count = array_len(doctor_jail_checks);

@@ -26,6 +26,8 @@ static const struct {
 	{ "packet wall", "before every tap, unless turned off",
 	  "none: only the host's root may load it, so the guest sends from any address to any; allow= and "
 	  "rate= are refused" },
+	{ "--net user", "passt has a user id of its own; the packet wall is in immure-net itself",
+	  "passt has the caller's user id; the packet wall is the same" },
 	{ "/dev/kvm", "root's", "the caller must be in the group that owns it" },
 	{ "immure walls", "sees everything", "cannot read the supervisor's namespaces, root and "
 	  "descriptors, nor the kind of some descriptors" },

@@ -60,7 +60,9 @@ static const struct help_text texts[] = {
 	  "      --io-limit SIZE    bytes a second that the host reads and writes for it, each way (none)\n"
 	  "      --pids-limit N     processes and threads on the host (as many as it has)\n"
 	  "      --memory-overhead SIZE  host memory beyond the machine's own (see the manual page)\n"
-	  "      --net HOW          none (the default), or tap=NAME[,ip=ADDRESS/PREFIX][,gw=ADDRESS]\n"
+	  "      --net HOW          none (the default): no network;\n"
+	  "                         user: the host's connections, through passt, without root;\n"
+	  "                         tap=NAME: a tap of this host.  Then [,ip=ADDRESS/PREFIX][,gw=ADDRESS]\n"
 	  "                         [,dns=ADDRESS][,mac=MAC][,mtu=N][,queues=1..4][,offload=off]\n"
 	  "                         [,allow=NETWORK[:PORT]][,rate=N][,wall=off]\n"
 	  "      --vsock PATH[,connections=N]  where programs on this host find the guest's sockets;\n"
@@ -77,6 +79,7 @@ static const struct help_text texts[] = {
 	  "  immure run ./rootfs -- sh\n"
 	  "  immure run -m 1G --cpus 2 -u 1000 -w /home ./rootfs -- make -j2\n"
 	  "  tar c src | immure run image.erofs -- tar t | wc -l\n"
+	  "  immure run --net user,allow=10.0.0.0/8:443 ./rootfs -- wget https://10.1.2.3/\n"
 	  "  immure run --disk data.img --timeout 5m image.erofs -- ./job\n" },
 	{ "plan",
 	  "immure plan [--json] [OPTION of run...] ROOTFS\n"
@@ -113,8 +116,9 @@ static const struct help_text texts[] = {
 	{ "net",
 	  "immure net denied NAME [--json]\n"
 	  "\n"
-	  "Shows what the packet wall before the tap of the running machine NAME has refused, as the\n"
-	  "kernel counts it: frames by rule, and where those of late were to go.  Takes root.\n"
+	  "Shows what the packet wall of the running machine NAME has refused: frames by rule, and where\n"
+	  "those of late were to go.  Before a tap the kernel counts, and it takes root to ask it; of\n"
+	  "--net user the machine's own process counts, for whoever started it.\n"
 	  "\n"
 	  "Example:\n"
 	  "  immure run --name web --net tap=vm0,ip=10.9.0.2/24,allow=10.9.0.0/24:443 ./rootfs -- ./job &\n"

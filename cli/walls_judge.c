@@ -85,6 +85,10 @@ static void judge_thread(struct walls_vm *vm, const struct walls_process *p, pid
 	for (unsigned i = 0; i < WALLS_CAPS; i++) {
 		char names[80];
 
+		/* Who makes a user namespace has a full bounding set, and passt keeps no right to change it;
+		 * without new privileges there is nothing that it would bound. */
+		if (i == CAP_SET_BND && p->program == PROGRAM_PASST)
+			continue;
 		if (s->cap[i] != 0)
 			walls_note(w, p, tid, "it has, or can get, this privilege",
 				   "%s capabilities: %s", walls_cap_names[i],

@@ -11,4 +11,7 @@ enum { USER_MTU = 1500, USER_MTU_MAX = 32000 };
  * given.  @prefix: where in the configuration that is.  Returns 0, or -1 with @f filled. */
 must_check int config_user_check(struct config_net *net, const char *prefix, struct failure *f);
 
+/* Where the host may have passt; the first that is there counts. */
+#define USER_PASST_PLACES { "/usr/bin/passt", "/usr/local/bin/passt" }
+
 #endif

@@ -14,6 +14,7 @@
  * is down and the VM goes on: it may have work without a network. */
 #include "jailer/passt.h"
 #include "core/log.h"
+#include "jailer/config_user.h"
 #include "jailer/limits.h"
 #include "jailer/namespaces.h"
 #include "jailer/path.h"
@@ -47,11 +48,7 @@ enum {
 /* The gateway's address, the same for every guest: the host's own is not the guest's to know. */
 #define GATEWAY_MAC "9a:55:9a:55:9a:55"
 
-#ifndef PASST_PLACES
-#define PASST_PLACES { "/usr/bin/passt", "/usr/local/bin/passt" }
-#endif
-
-static const char *const places[] = PASST_PLACES;
+static const char *const places[] = USER_PASST_PLACES;
 
 void passt_args(struct passt_args *a, const struct config_net *net)
 {

@@ -190,6 +190,14 @@ static void handle_stop(struct supervisor *s, pid_t tid, int wait_status)
 	}
 }
 
+/* What is left of a log: a bounded amount. */
+static void drain_log(struct relay *r, uint64_t now)
+{
+	for (int n = 0; n < LAST_READS && r->fd >= 0; n++)
+		relay_read(r, SUP_CLIENT, now);
+	relay_flush(r, SUP_CLIENT);
+}
+
 /* The VM goes on; immure-net sees the end of the socket, and the guest that of its link. */
 static void passt_ended(struct supervisor *s, int status)
 {
@@ -200,6 +208,7 @@ static void passt_ended(struct supervisor *s, int status)
 
 	s->passt_alive = false;
 	s->nalive--;
+	drain_log(&s->passt_log, now_ms());
 	if (s->phase != PHASE_RUN)
 		return;
 	n += log_format(text + n, sizeof(text) - n, ": the guest has no network any more");
@@ -357,7 +366,8 @@ static void handle(struct supervisor *s, const struct pollfd *at, uint64_t now)
 		handle_dial(s, now);
 	if (at[AT_CONSOLE].revents != 0)
 		console_serve(&s->console, now);
-	if (at[AT_PASST].revents != 0)
+	/* Its death, if that was one of the signals, was the end of its log. */
+	if (at[AT_PASST].revents != 0 && s->passt_log.fd >= 0)
 		relay_read(&s->passt_log, SUP_CLIENT, now);
 	for (unsigned i = 0; i < s->plan->nprocs; i++)
 		if (at[AT_LOG0 + i].revents != 0)
@@ -379,13 +389,6 @@ static void loop(struct supervisor *s)
 		if (ppoll(at, AT_COUNT, wait != UINT64_MAX ? &ts : NULL, NULL) > 0)
 			handle(s, at, now_ms());
 	}
-}
-
-static void drain_log(struct relay *r, uint64_t now)
-{
-	for (int n = 0; n < LAST_READS && r->fd >= 0; n++)
-		relay_read(r, SUP_CLIENT, now);
-	relay_flush(r, SUP_CLIENT);
 }
 
 /* The last words of processes that are gone: a bounded amount, whatever the rate. */

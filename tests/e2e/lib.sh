@@ -112,6 +112,7 @@ pids() {
 # What immure may leave on a host: processes, cgroups, mounts, run directories.
 leftovers() {
 	pids 'jailer|vmm|blk|net|vsock' | sed 's/^/process of immure /'
+	pgrep '^passt' | sed 's/^/passt /'
 	find /sys/fs/cgroup -type d -path '*immure*/*' 2> /dev/null | sed 's/^/cgroup /'
 	grep immure /proc/self/mounts | grep -v " $PWD" | sed 's/^/mount /'
 	find "${RUN_PARENT:?}" -mindepth 1 2> /dev/null | sed 's/^/file /'
