@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* net.h: what the packet wall of a running VM has refused, as the kernel counts it.
  *
- * Before a tap nothing is asked of the VM's processes: the tap that immure-net holds leads to the interface, the
- * interface to the program before it, the program to its maps (policy/bpf/wall.h).  Where there is none
- * the process of the interface keeps the same rules and counts itself (devices/net/wall.h). */
+ * Before a tap nothing is asked of the VM's processes: the tap that immure-net holds leads to the
+ * interface, the interface to the program before it, the program to its maps (policy/bpf/wall.h).
+ * Where there is none the process of the interface keeps the same rules and counts itself
+ * (devices/net/wall.h). */
 #ifndef IMMURE_CLI_NET_H
 #define IMMURE_CLI_NET_H
 

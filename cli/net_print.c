@@ -102,6 +102,7 @@ json_t *net_json(const struct net_denied *d)
 		json_object_set_new(rules, wall_rule_name((enum wall_rule)i), number(d->count[i]));
 	for (unsigned i = 0; i < d->n; i++)
 		json_array_append_new(targets, target_json(&d->target[i]));
-	return json_pack("{s:s?, s:o, s:o, s:o, s:o}", "tap", d->user ? NULL : d->tap, "passed", number(d->count[WALL_PASS]),
-			 "refused", number(refused(d)), "rules", rules, "targets", targets);
+	return json_pack("{s:s?, s:o, s:o, s:o, s:o}", "tap", d->user ? NULL : d->tap,
+			 "passed", number(d->count[WALL_PASS]), "refused", number(refused(d)),
+			 "rules", rules, "targets", targets);
 }

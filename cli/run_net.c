@@ -225,7 +225,8 @@ bool run_net_parse(struct run_net *n, char *value)
 		if (!set_part(n, part))
 			return false;
 	if (!n->tap == !n->user) {
-		say_error(n->user ? "--net: tap=NAME or user, not both" : "--net: neither tap=NAME nor user given");
+		say_error(n->user ? "--net: tap=NAME or user, not both"
+				  : "--net: neither tap=NAME nor user given");
 		return false;
 	}
 	if (n->user && !check_user(n))

@@ -24,8 +24,8 @@ struct run_net {
 	bool dns_given;			/* user: else the gateway's is this host's resolver */
 };
 
-/* Reads "none", "user[,KEY=VALUE...]" or "tap=NAME[,KEY=VALUE...]"; @value is cut into its parts.  Returns false after
- * saying which part will not do, and why. */
+/* Reads "none", "user[,KEY=VALUE...]" or "tap=NAME[,KEY=VALUE...]"; @value is cut into its parts.
+ * Returns false after saying which part will not do, and why. */
 must_check bool run_net_parse(struct run_net *net, char *value);
 
 #endif

@@ -37,7 +37,7 @@ enum {
 	X(NET_CALL, 6)                                                                      \
 	X(NET_KICK0, 7)		/* to the guest, from the guest, and so on; last control */ \
 	X(NET_KICK1, 8)                                                                     \
-	X(NET_TAP0, 16)		/* +pair; without a tap the first is the socket of passt */                                                 \
+	X(NET_TAP0, 16)		/* +pair; without a tap the first is the socket of passt */    \
 	X(NET_NFDS, 20)
 
 #define VSOCK_FDS(X)                                                                    \

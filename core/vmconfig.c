@@ -55,10 +55,8 @@ static bool blk_valid(const struct vm_device *d)
 
 static bool net_flags_valid(uint32_t flags)
 {
-	const uint32_t offloads = VM_NET_OFFLOADS | VM_NET_USO, user = VM_NET_USER | VM_NET_WALL;
-
-	return (flags & ~(offloads | user)) == 0 && (flags & offloads) != VM_NET_USO &&
-	       (flags & user) != VM_NET_WALL && ((flags & user) == 0 || (flags & offloads) == 0);
+	return flags == 0 || flags == VM_NET_OFFLOADS || flags == (VM_NET_OFFLOADS | VM_NET_USO) ||
+	       flags == VM_NET_USER || flags == (VM_NET_USER | VM_NET_WALL);
 }
 
 static bool net_valid(const struct vm_device *d)
@@ -97,28 +95,18 @@ static bool device_valid(const struct vm_device *d)
 
 static bool devices_valid(const struct vm_config *c)
 {
-	unsigned users = 0, walls = 0;
-
 	if (c->ndevices > PLAN_DEVICES)
 		return false;
-	for (uint32_t i = 0; i < c->ndevices; i++) {
-		const bool net = c->device[i].kind == VM_DEVICE_NET;
-
+	for (uint32_t i = 0; i < c->ndevices; i++)
 		if (!device_valid(&c->device[i]))
 			return false;
-		users += net && (c->device[i].flags & VM_NET_USER) != 0;
-		walls += net && (c->device[i].flags & VM_NET_WALL) != 0;
-	}
-	/* What is in the rules, who keeps them looks at (wall_config_ok()). */
-	if (users > 1 || (walls == 0 && !all_zero(&c->user_wall, sizeof(c->user_wall))))
-		return false;
 	return all_zero(&c->device[c->ndevices],
 			(PLAN_DEVICES - c->ndevices) * sizeof(c->device[0]));
 }
 
 bool vmconfig_valid(const struct vm_config *c)
 {
-	if (c->magic != VMCONFIG_MAGIC || c->zero != 0 || c->zero2 != 0)
+	if (c->magic != VMCONFIG_MAGIC || c->zero != 0)
 		return false;
 	if ((c->flags & ~(uint32_t)(VM_CONSOLE | VM_CMDLINE_DEVICES | VM_PAGES)) != 0)
 		return false;

@@ -76,9 +76,9 @@ struct vm_config {
 	uint8_t rng_seed[32];	/* handed to the guest: SETUP_RNG_SEED */
 	uint8_t vmgenid[16];
 	struct vm_device device[PLAN_DEVICES];
-	struct wall_config user_wall;	/* of the one interface with VM_NET_WALL; none: zero */
-	uint32_t zero2;
+	struct wall_config user_wall;	/* of the one interface with VM_NET_WALL, which looks at it */
 	char cmdline[VMCONFIG_CMDLINE];
+	uint8_t padding[4];
 };
 
 _Static_assert(sizeof(struct vm_device) == 168, "shared layout");

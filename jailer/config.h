@@ -22,7 +22,8 @@
  *             of the size above or what the file system asks for, which then is the least),
  *             rate_limiter }], in slot order
  *   net       [{ tap name or user { address "10.0.2.15/24" the guest's, gateway "10.0.2.2", dns: the
- *             address at which it finds this host's resolver (default: none) }, mac "52:54:00:12:34:56" (default: from the VM's name),
+ *             address at which it finds this host's resolver (default: none) },
+ *             mac "52:54:00:12:34:56" (default: from the VM's name),
  *             mtu 68..65535 (default: the tap's; user: 68..32000, default 1500), queues 1..4 (default 1,
  *             user: 1), offload bool (default true; user: false), tx_rate_limiter, rx_rate_limiter,
  *             wall "auto" | "on" | "off", addresses ["10.9.0.2/24", ...] the guest's (default: not

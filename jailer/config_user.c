@@ -8,7 +8,6 @@
 #include "jailer/config_user.h"
 
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int bad_user(const char *prefix, const char *key, const char *must, struct failure *f)
@@ -34,13 +33,17 @@ static bool split_address(struct config_user *u, uint32_t *address)
 {
 	const char *slash = strchr(u->address, '/');
 	size_t len = slash != NULL ? (size_t)(slash - u->address) : 0;
-	size_t digits = slash != NULL ? strspn(slash + 1, "0123456789") : 0;
 
-	if (len == 0 || len >= sizeof(u->host) || digits == 0 || digits > 2 || slash[1 + digits] != 0)
+	if (len == 0 || len >= sizeof(u->host))
 		return false;
 	memcpy(u->host, u->address, len);
 	u->host[len] = 0;
-	u->prefix = (uint32_t)atoi(slash + 1);
+	u->prefix = 0;
+	for (const char *c = slash + 1; *c != 0; c++) {
+		if (*c < '0' || *c > '9' || u->prefix > 31)
+			return false;
+		u->prefix = u->prefix * 10 + (uint32_t)(*c - '0');
+	}
 	return u->prefix >= 1 && u->prefix <= 31 && host_address(u->host, address);
 }
 

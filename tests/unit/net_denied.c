@@ -447,3 +447,64 @@ Test(net_denied, messages_that_do_not_fit_are_errors)
 	cr_assert_eq(take_answer(b, 16, id, &have), 0);
 	cr_assert_eq(have, 0);
 }
+
+/* ---- without a tap: the page of the process itself, whose bytes may be hostile ---- */
+
+static struct stats_vm user_vm(void)
+{
+	struct stats_vm own = { .n = 3, .name = "web" };
+
+	own.process[1] = (struct stats_process){ .kind = VM_DEVICE_BLK, .trusted = true, .page = { .walled = 1 } };
+	own.process[2] = (struct stats_process){ .kind = VM_DEVICE_NET, .trusted = true, .page = { .walled = 1 } };
+	return own;
+}
+
+Test(net_user, what_the_process_counted)
+{
+	struct stats_vm own = user_vm();
+	struct stats_wall *w = &own.process[2].page.u.wall;
+	static struct net_denied d;
+	json_t *o;
+
+	w->count[WALL_PASS] = 7;
+	w->count[WALL_EGRESS] = 3;
+	w->denied[0].what = (struct wall_denied){ WALL_EGRESS, { .addr = { 10, 1, 1, 1 }, .port = 80, .version = 4,
+								  .proto = IPPROTO_TCP } };
+	w->denied[0].frames = 1;
+	w->denied[5].what = w->denied[0].what;
+	w->denied[5].what.target.port = 81;
+	w->denied[5].frames = 2;
+	cr_assert(net_user_take(&d, &own));
+	cr_assert(d.user && d.n == 2);
+	cr_assert(d.target[0].frames == 2 && d.target[0].what.target.port == 81, "most frames first");
+	o = net_json(&d);
+	cr_assert(json_is_null(json_object_get(o, "tap")));
+	cr_assert_eq(json_integer_value(json_object_get(o, "refused")), 3);
+	cr_assert_eq(json_integer_value(json_object_get(o, "passed")), 7);
+	json_decref(o);
+}
+
+Test(net_user, what_has_no_place_in_a_table_is_left_out)
+{
+	struct stats_vm own = user_vm();
+	static struct net_denied d;
+
+	memset(&own.process[2].page.u.wall, 0xff, sizeof(own.process[2].page.u.wall));
+	cr_assert(net_user_take(&d, &own));
+	cr_assert_eq(d.n, 0);
+	net_print(&d);
+	json_decref(net_json(&d));
+}
+
+Test(net_user, a_page_that_is_not_what_it_should_be_says_nothing)
+{
+	struct stats_vm own = user_vm();
+	static struct net_denied d;
+
+	own.process[2].trusted = false;
+	cr_assert(!net_user_take(&d, &own));
+	own.process[2].trusted = true;
+	own.process[2].page.walled = 0;
+	cr_assert(!net_user_take(&d, &own));
+	cr_assert_eq(net_user_read("../web", &d), 0);
+}

@@ -358,6 +358,23 @@ Test(walls, descriptors_outside_the_plan)
 	breaks("vmm", "descriptor 32, VMM_KICK0 (eventfd), is still open");
 }
 
+Test(walls, passt_is_one_of_the_plan_and_in_the_host_s_network)
+{
+	put_process("103", STATUS("immure-net", "100", "2000000002", "103\t3", "1"), "immure-net");
+	put_fd("103", FD_LOG, "pipe:[3]");
+	put_fd("103", NET_TAP0, "socket:[9]");
+	look_again();
+	cr_assert(among(&vm.weaker, "net", "NET_TAP0, is not what is planned"), "a socket, and no passt");
+	put_process("104", STATUS("passt.avx2", "100", "2000000015", "104", "1"), "passt.avx2");
+	put_file("104/uid_map", "");
+	put_link("104/ns/net", "net:[4]");
+	put_link("104/ns/pid", "pid:[3]");
+	look_again();
+	cr_assert_eq(weaker(), 0, "%s: %s", vm.weaker.note[0].process, vm.weaker.note[0].what);
+	put_link("104/ns/mnt", "mnt:[2]");
+	breaks("passt", "shares the host's mnt namespace");
+}
+
 Test(walls, every_object_of_a_plan_has_a_kind)
 {
 	for (unsigned i = 0; i < PLAN_OBJECTS; i++)

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016 # expanded where it runs
 # A network through passt, as root and as a user: on the host's only interface, at 198.51.100.1, there
 # are a name server and an HTTPS server.
 HOST=198.51.100.1
@@ -14,10 +14,11 @@ AS_HOST=() AS_CALLER=()
 if [ "$MODE" = root ]; then
 	bash -ec "$host_network" "$WORK/resolv.conf"
 else
-	unshare -r -n -m bash -ec "$host_network"'; echo ready; exec sleep 100000' "$WORK/resolv.conf" > "$WORK/network" &
+	unshare -r -n -m bash -ec "$host_network"'; echo ready; exec sleep 100000' "$WORK/resolv.conf" \
+		> "$WORK/network" &
 	network=$!
 	wait_for 60 grep -q ready "$WORK/network"
-	AS_HOST=(nsenter -t $network -U -n -m --preserve-credentials)
+	AS_HOST=(nsenter -t "$network" -U -n -m --preserve-credentials)
 	AS_CALLER=("${AS_HOST[@]}" unshare "--map-user=$(id -u)" "--map-group=$(id -g)")
 fi
 
@@ -31,13 +32,14 @@ user_run() { "${AS_CALLER[@]}" "$IMMURE" run --kernel "$GUEST" -m 128M --boot-ti
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9 -subj /CN=server.test \
 	-addext subjectAltName=DNS:server.test -keyout "$WORK/key.pem" -out "$WORK/cert.pem" 2> /dev/null
-echo 'a page' > "$WORK/page"
+mkdir "$WORK/www"
+echo 'a page' > "$WORK/www/page"
 serve python3 tests/e2e/programs/names.py $HOST 53 server.test $HOST
-(cd "$WORK" && serve openssl s_server -quiet -accept $HOST:443 -key key.pem -cert cert.pem -WWW)
-serve socat TCP4-LISTEN:8088,bind=$HOST,reuseaddr,fork SYSTEM:'echo in'
-serve socat TCP4-LISTEN:8089,bind=$HOST,reuseaddr,fork SYSTEM:'echo in'
-serve socat TCP4-LISTEN:8088,bind=127.0.0.1,reuseaddr,fork SYSTEM:'echo loopback'
-serve socat TCP4-LISTEN:8088,bind=169.254.169.254,reuseaddr,fork SYSTEM:'echo metadata'
+serve sh -c 'cd "$1" && exec openssl s_server -quiet -accept "$2:443" -key ../key.pem -cert ../cert.pem -WWW' \
+	sh "$WORK/www" $HOST
+for place in $HOST:8088 $HOST:8089 127.0.0.1:8088 169.254.169.254:8088; do
+	serve python3 -m http.server --bind "${place%:*}" --directory "$WORK/www" "${place#*:}"
+done
 
 passts() { pgrep '^passt' || true; }
 
@@ -49,8 +51,8 @@ fetches() {
 		nslookup -type=a server.test
 		printf "GET /page HTTP/1.0\r\n\r\n" | openssl s_client -quiet -verify_return_error -CAfile /tmp/ca \
 			-verify_hostname server.test -connect server.test:443 2>&1
-		nc -w 5 10.0.2.2 8088 < /dev/null || echo no loopback
-		nc -w 5 169.254.169.254 8088 < /dev/null || echo no metadata' < "$WORK/cert.pem")
+		wget -q -T 5 -O - http://10.0.2.2:8088/page || echo no loopback
+		wget -q -T 5 -O - http://169.254.169.254:8088/page || echo no metadata' < "$WORK/cert.pem")
 	echo "$out"
 	grep -q 'inet 10.0.2.15/24' <<< "$out"
 	grep -q '^default via 10.0.2.2 dev eth0' <<< "$out"
@@ -65,18 +67,19 @@ fetches() {
 confined() {
 	"${AS_CALLER[@]}" "$IMMURE" run --kernel "$GUEST" -m 128M --boot-timeout 5m --name user-e2e \
 		--net "user,allow=$HOST:8088/tcp" "$ROOTFS" -- sh -c "
-		nc -w 15 $HOST 8088 < /dev/null; nc -w 15 $HOST 8089 < /dev/null || echo out; echo up
+		wget -q -T 60 -O - http://$HOST:8088/page; wget -q -T 10 -O - http://$HOST:8089/page || echo out
+		echo up
 		until [ \"\$(cat /sys/class/net/eth0/carrier)\" = 0 ]; do sleep 1; done; echo down" > "$WORK/allow.log" &
 	local pid=$!
-	wait_for 300 grep -q '^up$' "$WORK/allow.log"
-	expect "in out up" "$(tr '\n' ' ' < "$WORK/allow.log" | sed 's/ $//')" "what the guest reached"
+	wait_for 300 grep -q '^up$' "$WORK/allow.log" || { cat "$WORK/allow.log"; kill $pid; return 1; }
+	expect "a page out up" "$(tr '\n' ' ' < "$WORK/allow.log" | sed 's/ $//')" "what the guest reached"
 	"${AS_CALLER[@]}" "$IMMURE" net denied user-e2e | tee "$WORK/denied"
 	grep -qE '^EGRESS +[1-9]' "$WORK/denied"
 	grep -qE "^EGRESS +[1-9][0-9]* +$HOST port 8089 tcp" "$WORK/denied"
 	if [ "$MODE" = root ]; then
 		"$IMMURE" walls user-e2e
 		# Its own user id, and the machine's cgroup.
-		expect 1 "$(ps -o uid= -p "$(passts)" | grep -c '^ *2000000')" "user ids of passt in the machine's range"
+		ps -o uid= -p "$(passts)" | grep -q '^ *2000000'
 		grep -q /immure/user-e2e "/proc/$(passts)/cgroup"
 	fi
 	# Without it the machine goes on, and its link is down.
