@@ -51,8 +51,8 @@ fetches() {
 		nslookup -type=a server.test
 		printf "GET /page HTTP/1.0\r\n\r\n" | openssl s_client -quiet -verify_return_error -CAfile /tmp/ca \
 			-verify_hostname server.test -connect server.test:443 2>&1
-		wget -q -T 5 -O - http://10.0.2.2:8088/page || echo no loopback
-		wget -q -T 5 -O - http://169.254.169.254:8088/page || echo no metadata' < "$WORK/cert.pem")
+		timeout 10 wget -q -O - http://10.0.2.2:8088/page || echo no loopback
+		timeout 10 wget -q -O - http://169.254.169.254:8088/page || echo no metadata' < "$WORK/cert.pem")
 	echo "$out"
 	grep -q 'inet 10.0.2.15/24' <<< "$out"
 	grep -q '^default via 10.0.2.2 dev eth0' <<< "$out"
@@ -67,7 +67,7 @@ fetches() {
 confined() {
 	"${AS_CALLER[@]}" "$IMMURE" run --kernel "$GUEST" -m 128M --boot-timeout 5m --name user-e2e \
 		--net "user,allow=$HOST:8088/tcp" "$ROOTFS" -- sh -c "
-		wget -q -T 60 -O - http://$HOST:8088/page; wget -q -T 10 -O - http://$HOST:8089/page || echo out
+		wget -q -O - http://$HOST:8088/page; timeout 15 wget -q -O - http://$HOST:8089/page || echo out
 		echo up
 		until [ \"\$(cat /sys/class/net/eth0/carrier)\" = 0 ]; do sleep 1; done; echo down" > "$WORK/allow.log" &
 	local pid=$!
