@@ -34,7 +34,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 
 	-addext subjectAltName=DNS:server.test -keyout "$WORK/key.pem" -out "$WORK/cert.pem" 2> /dev/null
 mkdir "$WORK/www"
 echo 'a page' > "$WORK/www/page"
-serve python3 tests/e2e/programs/names.py $HOST 53 server.test $HOST
+serve python3 "$PWD/tests/e2e/programs/names.py" $HOST 53 server.test $HOST
 serve sh -c 'cd "$1" && exec openssl s_server -quiet -accept "$2:443" -key ../key.pem -cert ../cert.pem -WWW' \
 	sh "$WORK/www" $HOST
 for place in $HOST:8088 $HOST:8089 127.0.0.1:8088 169.254.169.254:8088; do
