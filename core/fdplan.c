@@ -11,18 +11,20 @@
 
 /* The kernel's struct sigaction: the handler comes first, and 64 signals are the mask.  Not signal():
  * what a C library adds to the call is a KiB in every process of a VM. */
-static long ignore_signal(int signo)
+int fdplan_ignore(int signo)
 {
 	static const uintptr_t action[4] = { (uintptr_t)SIG_IGN };
 
-	return syscall(SYS_rt_sigaction, (long)signo, action, NULL, 8l);
+	return syscall(SYS_rt_sigaction, (long)signo, action, NULL, 8l) < 0 ? -errno : 0;
 }
 
 int fdplan_claim(int first)
 {
 	/* A peer or the log's reader that went away is an error to handle, not a signal. */
-	if (ignore_signal(SIGPIPE) < 0)
-		return -errno;
+	int rc = fdplan_ignore(SIGPIPE);
+
+	if (rc < 0)
+		return rc;
 	if (close_range((unsigned)first, ~0u, 0) < 0)
 		return -errno;
 	close(0);

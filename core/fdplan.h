@@ -118,6 +118,9 @@ enum fdplan {
  * or -errno. */
 int fdplan_claim(int first);
 
+/* Ignores signal @signo.  Returns 0 or -errno. */
+int fdplan_ignore(int signo);
+
 /* Makes room for descriptors below @end.  Growing the table of a process with several threads
  * waits for an RCU grace period; so it is grown before there are threads.  Returns 0 or
  * -errno. */

@@ -222,17 +222,15 @@ enum disk_result disk_discard(struct disk *d, uint64_t at, uint64_t len)
 /* The same page of zeroes again and again. */
 static bool write_zeroes(const struct disk *d, uint64_t at, uint64_t len)
 {
-	static const _Alignas(ZERO_PAGE) uint8_t page[ZERO_PAGE];
+	static _Alignas(ZERO_PAGE) uint8_t page[ZERO_PAGE];	/* not const: no page of the program */
 	struct iovec iov[ZERO_SPANS];
 
 	while (len > 0) {
 		uint32_t here = (uint32_t)min_u64(len, ZERO_PAGE * ZERO_SPANS);
 		int n = 0;
 
-		/* The kernel's interface merely lacks the const. */
 		for (uint32_t left = here; left > 0; left -= (uint32_t)iov[n++].iov_len)
-			iov[n] = (struct iovec){ (void *)(uintptr_t)page,
-						 min_u64(left, ZERO_PAGE) };
+			iov[n] = (struct iovec){ page, min_u64(left, ZERO_PAGE) };
 		if (transfer(d, true, at, iov, n, here, 0) != here)
 			return false;
 		at += here;

@@ -69,8 +69,9 @@ static void setup(const struct vm_device *d)
 	if (rc < 0)
 		die_errno(-rc, "blk: disk");
 	/* Beyond RLIMIT_FSIZE: an error of the disk (EFBIG), not our end. */
-	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
-		die_errno(errno, "blk: signals");
+	rc = fdplan_ignore(SIGXFSZ);
+	if (rc < 0)
+		die_errno(-rc, "blk: signals");
 	if (fcntl(BLK_LINK, F_SETFL, O_NONBLOCK) < 0)
 		die_errno(errno, "blk: link");
 	blk_init(&dev, &mem, &disk, d->serial);
