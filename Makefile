@@ -143,8 +143,8 @@ $(O)/musl/%.o: %.c Makefile | $(B)/gen/syscall_names.h $(B)/gen/include
 	$(Q)$(CC) $(FLAGS) $(MUSL_INC) -c $< -o $@
 
 # What runs once, or only when something is wrong, in as few pages as it fits.
-COLD := $(addprefix core/,bucket fdplan flow limits link log musl pages report seal vmconfig) \
-        $(addprefix devices/vsock/,buffer conn host main message open rx tx vsock) \
+COLD := $(addprefix core/,bucket fdplan flow limits link log musl overlay pages report seal vmconfig) \
+        devices/blk/overlay $(addprefix devices/vsock/,buffer conn host main message open rx tx vsock) \
         $(addprefix jailer/,config config_user config_wall mac outcome passt plan wall_text)
 $(patsubst %,$(O)/musl/%.o,$(COLD)): FLAGS += -Oz
 

@@ -10,6 +10,7 @@
  * may not be asked, zeroes are written. */
 #include "devices/blk/disk.h"
 #include "core/log.h"
+#include "devices/blk/overlay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -188,11 +189,15 @@ static uint32_t move(const struct disk *d, bool write, uint64_t at, struct iovec
 
 uint32_t disk_read(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32_t len)
 {
+	if (d->over != NULL)
+		return overlay_read(d->over, at, iov, n, len);
 	return move(d, false, at, iov, n, len, 0);
 }
 
 bool disk_write(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32_t len, bool durable)
 {
+	if (d->over != NULL)
+		return overlay_write(d->over, at, iov, n, len, durable);
 	return move(d, true, at, iov, n, len, durable ? RWF_DSYNC : 0) == len;
 }
 
@@ -216,6 +221,8 @@ static enum disk_result allocate(const struct disk *d, int mode, uint64_t at, ui
 
 enum disk_result disk_discard(struct disk *d, uint64_t at, uint64_t len)
 {
+	if (d->over != NULL)
+		return overlay_discard(d->over, at, len) ? DISK_OK : DISK_ERROR;
 	return allocate(d, PUNCH, at, len);
 }
 
@@ -243,6 +250,8 @@ bool disk_zero(struct disk *d, uint64_t at, uint64_t len, bool unmap)
 {
 	enum disk_result r = DISK_UNSUPPORTED;
 
+	if (d->over != NULL)
+		return overlay_zero(d->over, at, len, unmap);
 	if (d->discard)
 		r = allocate(d, unmap ? PUNCH : ZERO, at, len);
 	return r == DISK_OK || (r == DISK_UNSUPPORTED && write_zeroes(d, at, len));
@@ -253,6 +262,8 @@ bool disk_flush(struct disk *d)
 	static struct log_limit limit;
 	int rc;
 
+	if (d->over != NULL)
+		return overlay_flush(d->over);
 	do
 		rc = d->failed ? 0 : fdatasync(d->fd);
 	while (rc < 0 && errno == EINTR);

@@ -23,8 +23,11 @@ enum disk_flags {
 	DISK_DISCARD = 1 << 1,	/* give storage back to the host */
 };
 
+struct overlay;
+
 struct disk {
 	int fd;
+	struct overlay *over;	/* NULL: raw; else fd is the overlay's file: overlay.h */
 	bool readonly;
 	bool discard;		/* the host can, as far as it can be told, and we may */
 	bool direct;		/* past the host's page cache, as the jailer opened it */

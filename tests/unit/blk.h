@@ -10,6 +10,7 @@
 #include "core/guestmem.c"
 #include "core/limits.c"
 #include "core/log.c"
+#include "core/overlay.c"
 #include "core/virtqueue.c"
 
 #include "tests/unit/driver.h"
@@ -120,6 +121,7 @@ static int host_fallocate(int fd, int mode, off_t at, off_t len)
 #undef pwritev2
 #undef fdatasync
 #undef fallocate
+#include "devices/blk/overlay.c"
 #include "devices/blk/request.c"
 #include "devices/blk/blk.c"
 
