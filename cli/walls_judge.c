@@ -336,6 +336,16 @@ static struct config_net guess_net(const struct walls_process *p, bool user)
 	return net;
 }
 
+/* With an overlay if there is something below it. */
+static struct config_disk guess_disk(const struct walls_process *p)
+{
+	struct config_disk disk = { .path = "?", .overlay = p->nfds == 0 };	/* cannot be read */
+
+	for (size_t f = 0; f < p->nfds; f++)
+		disk.overlay |= p->fd[f].number == BLK_BASE;
+	return disk;
+}
+
 /* A configuration whose plan has the processes that were found. */
 static void guess_config(const struct walls_vm *vm, struct config *c)
 {
@@ -347,7 +357,7 @@ static void guess_config(const struct walls_vm *vm, struct config *c)
 		const struct walls_process *p = &vm->proc[i];
 
 		if (p->program == PROGRAM_BLK && config_devices(c) < PLAN_DEVICES - 1)
-			c->ndisks++;
+			c->disk[c->ndisks++] = guess_disk(p);
 		if (p->program == PROGRAM_NET && config_devices(c) < PLAN_DEVICES - 1)
 			c->net[c->nnets++] = guess_net(p, has_passt(vm) && config_user_net(c) < 0);
 		if (p->program == PROGRAM_VSOCK)

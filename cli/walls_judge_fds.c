@@ -25,6 +25,7 @@ static const unsigned object_kinds[PLAN_OBJECTS] = {
 	[OBJ_LINK_VMM] = KIND_SOCKET, [OBJ_LINK_DEVICE] = KIND_SOCKET,
 	[OBJ_CALL] = KIND_EVENTFD, [OBJ_KICK] = KIND_EVENTFD,
 	[OBJ_DISK] = KIND_FILE | KIND_BLOCK,
+	[OBJ_OVERLAY] = KIND_FILE | KIND_MEMFD,
 	[OBJ_TAP] = KIND_CHAR,
 	[OBJ_LISTEN] = KIND_SOCKET, [OBJ_DIAL_VSOCK] = KIND_SOCKET,
 	[OBJ_DIAL_SUPERVISOR] = KIND_SOCKET, [OBJ_CLIENT] = KIND_SOCKET,
@@ -116,6 +117,15 @@ static void judge_size(struct walls_vm *vm, const struct walls_process *p,
 				   "its image may grow without limit");
 }
 
+/* What several VMs share below their overlays none of them may write. */
+static void judge_base(struct walls_vm *vm, const struct walls_process *p)
+{
+	for (size_t i = 0; i < p->nfds && p->program == PROGRAM_BLK; i++)
+		if (p->fd[i].number == BLK_BASE && strchr(p->fd[i].access, 'w') != NULL)
+			walls_note(&vm->weaker, p, 0, "it can change other VMs' disks",
+				   "the base below its overlay is open for writing");
+}
+
 void walls_judge_fds(struct walls_vm *vm, struct walls_process *p, const struct plan_process *pp)
 {
 	for (size_t i = 0; i < p->nfds; i++) {
@@ -127,4 +137,5 @@ void walls_judge_fds(struct walls_vm *vm, struct walls_process *p, const struct 
 				   fd->number);
 	}
 	judge_size(vm, p, pp);
+	judge_base(vm, p);
 }

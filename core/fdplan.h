@@ -29,8 +29,9 @@ enum {
 	X(BLK_LINK, 5)                                                                      \
 	X(BLK_CALL, 6)                                                                      \
 	X(BLK_KICK0, 7)		/* the queue's; three more are kept for others */           \
-	X(BLK_DISK, 11)                                                                     \
-	X(BLK_NFDS, 12)
+	X(BLK_DISK, 11)		/* the image, or an overlay over one */                     \
+	X(BLK_BASE, 12)		/* below an overlay: the image, read-only; else absent */   \
+	X(BLK_NFDS, 13)
 
 #define NET_FDS(X)                                                                      \
 	X(NET_LINK, 5)                                                                      \

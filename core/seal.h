@@ -25,7 +25,8 @@ struct seal_filter {
 	X(WHEN_VSOCK, vsock, 4)                                                         \
 	X(WHEN_RUNDIR, rundir, 5)	/* a run directory */                           \
 	X(WHEN_CGROUP, cgroup, 6)                                                       \
-	X(WHEN_DISCARD, discard, 7)	/* the disk may give storage back */
+	X(WHEN_DISCARD, discard, 7)	/* the disk may give storage back */            \
+	X(WHEN_OVERLAY, overlay, 8)	/* it lies over another one, which is only read */
 
 #define WHEN_ENUM(name, word, bit) name = 1 << bit,
 enum when { WHEN_WORDS(WHEN_ENUM) };

@@ -5,6 +5,7 @@
  * jailer ends with a message at start and not with a strange machine later. */
 #include "core/vmconfig.h"
 #include "core/guestmem.h"
+#include "core/overlay.h"
 
 #include <errno.h>
 #include <string.h>
@@ -28,8 +29,19 @@ static bool all_zero(const void *p, size_t len)
 
 static bool blk_flags_valid(uint32_t flags)
 {
-	return (flags & ~(uint32_t)(VM_BLK_READONLY | VM_BLK_DISCARD)) == 0 &&
-	       flags != (VM_BLK_READONLY | VM_BLK_DISCARD);
+	return (flags & ~(uint32_t)(VM_BLK_READONLY | VM_BLK_DISCARD | VM_BLK_KEPT)) == 0 &&
+	       ((flags & VM_BLK_READONLY) == 0 || flags == VM_BLK_READONLY);
+}
+
+static bool overlay_valid(const struct vm_device *d)
+{
+	struct overlay_layout l;
+
+	if (d->base_size == 0)
+		return (d->flags & VM_BLK_KEPT) == 0 && d->overlay_limit == 0;
+	return (d->flags & VM_BLK_READONLY) == 0 && d->base_size % VM_BLOCK_MIN == 0 &&
+	       overlay_layout(&l, d->base_size) &&
+	       (d->overlay_limit == 0 || d->overlay_limit >= OVERLAY_CLUSTER);
 }
 
 static bool block_size_valid(uint32_t n, uint32_t min, uint32_t max)
@@ -48,6 +60,7 @@ static bool blocks_valid(const struct vm_blocks *b)
 static bool blk_valid(const struct vm_device *d)
 {
 	return d->nqueues == 1 && blk_flags_valid(d->flags) && blocks_valid(&d->blocks) &&
+	       overlay_valid(d) &&
 	       d->guest_cid == 0 && all_zero(d->mac, sizeof(d->mac)) && d->mtu == 0 &&
 	       all_zero(&d->limit[1], sizeof(d->limit[1])) &&
 	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
@@ -81,7 +94,8 @@ static bool vsock_valid(const struct vm_device *d)
 static bool device_valid(const struct vm_device *d)
 {
 	if ((d->connections != 0) != (d->kind == VM_DEVICE_VSOCK) ||
-	    (d->kind != VM_DEVICE_BLK && !all_zero(&d->blocks, sizeof(d->blocks))) ||
+	    (d->kind != VM_DEVICE_BLK && (!all_zero(&d->blocks, sizeof(d->blocks)) ||
+					  d->base_size != 0 || d->overlay_limit != 0)) ||
 	    !limit_values_ok(&d->limit[0]) || !limit_values_ok(&d->limit[1]))
 		return false;
 	switch ((enum vm_device_kind)d->kind) {

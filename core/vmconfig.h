@@ -22,6 +22,7 @@ enum vm_device_kind { VM_DEVICE_NONE, VM_DEVICE_BLK, VM_DEVICE_NET, VM_DEVICE_VS
 enum vm_device_flags {
 	VM_BLK_READONLY = 1u << 0,
 	VM_BLK_DISCARD = 1u << 1,	/* the guest may give storage back; not with READONLY */
+	VM_BLK_KEPT = 1u << 2,		/* its overlay is a file that outlives the VM */
 	VM_NET_OFFLOADS = 1u << 16,	/* the taps take and give open checksums and TCP segments */
 	VM_NET_USO = 1u << 17,		/* and UDP segments */
 	VM_NET_USER = 1u << 18,		/* no tap but the socket of passt; neither of the above */
@@ -52,6 +53,8 @@ struct vm_device {
 	uint16_t mtu;		/* net: 68..65535 */
 	char serial[24];	/* blk: what GET_ID returns, NUL padded (virtio 1.3 §5.2.6: 20 bytes) */
 	struct vm_blocks blocks;	/* blk */
+	uint64_t base_size;	/* blk: bytes of BLK_BASE, whole sectors; 0: no overlay */
+	uint64_t overlay_limit;	/* bytes that the overlay may keep; 0: as many as the disk has */
 	struct limit_values limit[LIMITS_DIRECTIONS];	/* at the start; blk: the first */
 };
 
@@ -81,8 +84,8 @@ struct vm_config {
 	uint8_t padding[4];
 };
 
-_Static_assert(sizeof(struct vm_device) == 168, "shared layout");
-_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 168 + 2612 + 4 + 96, "shared layout");
+_Static_assert(sizeof(struct vm_device) == 184, "shared layout");
+_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 184 + 2612 + 4 + 96, "shared layout");
 
 /* Reads the struct from FD_CONFIG, checks every field (vmconfig_valid) and closes it.  Returns
  * 0 or -errno (-EINVAL: not a valid configuration). */

@@ -58,7 +58,7 @@ int blocks_no_direct(const struct config_disk *disk, struct failure *f)
 		    "disk %s: its file system has no direct I/O", disk->path);
 }
 
-static int size_of(uint64_t *size, int fd, const struct stat *st)
+int blocks_size(uint64_t *size, int fd, const struct stat *st)
 {
 	*size = (uint64_t)st->st_size;
 	return S_ISBLK(st->st_mode) && ioctl(fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
@@ -103,7 +103,7 @@ int blocks_find(struct vm_blocks *b, int fd, const struct stat *st,
 		const struct config_disk *disk, struct failure *f)
 {
 	uint64_t size;
-	int rc = size_of(&size, fd, st);
+	int rc = blocks_size(&size, fd, st);
 
 	if (rc == 0 && S_ISBLK(st->st_mode))
 		rc = ask_device(b, fd);

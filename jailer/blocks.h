@@ -12,6 +12,9 @@
 must_check int blocks_find(struct vm_blocks *b, int fd, const struct stat *st,
 			   const struct config_disk *disk, struct failure *f);
 
+/* How many bytes the image @fd has, of which @st is what fstat() says.  Returns 0 or -errno. */
+must_check int blocks_size(uint64_t *size, int fd, const struct stat *st);
+
 /* Fills @f: @disk is to be direct, and cannot be.  Returns -1. */
 int blocks_no_direct(const struct config_disk *disk, struct failure *f);
 

@@ -123,27 +123,35 @@ static bool whole_disk(uint64_t dev, char *buf, size_t size)
 	return true;
 }
 
-/* @format has %s for the device and %llu for the rate, once or twice (v2). */
+/* Limits the rate of both directions at the device @dev. */
+static int limit_io_of(struct cgroup *cg, int dir, uint64_t dev, unsigned long long rate, bool v2)
+{
+	char disk[24], text[128];
+	int rc;
+
+	if (!whole_disk(dev, disk, sizeof(disk))) {
+		note(cg, "I/O of an image that lies on no block device");
+		return 0;
+	}
+	if (v2) {
+		snprintf(text, sizeof(text), "%s rbps=%llu wbps=%llu", disk, rate, rate);
+		return write_at(dir, "io.max", text);
+	}
+	snprintf(text, sizeof(text), "%s %llu", disk, rate);
+	rc = write_at(dir, "blkio.throttle.read_bps_device", text);
+	return rc != 0 ? rc : write_at(dir, "blkio.throttle.write_bps_device", text);
+}
+
 static int limit_io(struct cgroup *cg, int dir, const struct plan *p, const struct opened *o,
 		    bool v2)
 {
 	unsigned long long rate = p->cgroup.io_bytes_per_sec;
-	char disk[24], text[128];
 	int rc = 0;
 
 	for (unsigned i = 0; i < p->config->ndisks && rc == 0; i++) {
-		if (!whole_disk(o->disk_dev[i], disk, sizeof(disk))) {
-			note(cg, "I/O of an image that lies on no block device");
-		} else if (v2) {
-			snprintf(text, sizeof(text), "%s rbps=%llu wbps=%llu", disk, rate,
-				 rate);
-			rc = write_at(dir, "io.max", text);
-		} else {
-			snprintf(text, sizeof(text), "%s %llu", disk, rate);
-			rc = write_at(dir, "blkio.throttle.read_bps_device", text);
-			if (rc == 0)
-				rc = write_at(dir, "blkio.throttle.write_bps_device", text);
-		}
+		rc = limit_io_of(cg, dir, o->disk_dev[i], rate, v2);
+		if (rc == 0 && o->overlay_dev[i] != 0)
+			rc = limit_io_of(cg, dir, o->overlay_dev[i], rate, v2);
 	}
 	return rc;
 }

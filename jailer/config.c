@@ -7,6 +7,7 @@
  * the jailer has used any privilege.  Paths are only looked at as strings here. */
 #include "jailer/config.h"
 #include "core/guestmem.h"
+#include "core/overlay.h"
 #include "jailer/config_user.h"
 #include "jailer/config_wall.h"
 
@@ -77,6 +78,10 @@ static const struct field disk_fields[] = {
 	{ "readonly", BOOL, false, AT(config_disk, readonly) },
 	{ "discard", BOOL, false, AT(config_disk, discard) },
 	{ "serial", TEXT, false, AT(config_disk, serial), 0, 20 },
+	{ "overlay", BOOL, false, AT(config_disk, overlay) },
+	{ "overlay_path", PATH, false, AT(config_disk, overlay_path), 2, PATH_MAX - 1 },
+	{ "overlay_limit", U64, false, AT(config_disk, overlay_limit), OVERLAY_CLUSTER,
+	  OVERLAY_BASE_MAX },
 	{ "direct", BOOL, false, AT(config_disk, direct) },
 	{ "block_size", U32, false, AT(config_disk, block_size), VM_BLOCK_MIN, VM_BLOCK_MAX },
 	{ "rate_limiter", LIMITER, false, AT(config_disk, limit) },
@@ -339,6 +344,21 @@ static int read_object(const struct place *p, json_t *object, const struct field
 	return check_required(p, object, fields, n);
 }
 
+static int check_overlay(const struct place *p, struct config_disk *d)
+{
+	if (!d->overlay)
+		return d->overlay_path == NULL && d->overlay_limit == 0 ? 0
+		     : bad(p, "overlay", "must be true where more is said about one");
+	if (d->readonly)
+		return bad(p, "overlay", "must be false on a disk that is read-only");
+	if (d->direct)
+		return bad(p, "overlay", "must be false on a disk that is direct");
+	if (d->overlay_limit == 0 && d->overlay_path == NULL)
+		d->overlay_limit = CONFIG_OVERLAY_MEMORY;
+	d->overlay_limit -= d->overlay_limit % OVERLAY_CLUSTER;
+	return 0;
+}
+
 static int read_disks(struct config *c, const json_t *disks, struct failure *f)
 {
 	size_t n = json_array_size(disks);
@@ -357,6 +377,8 @@ static int read_disks(struct config *c, const json_t *disks, struct failure *f)
 			return -1;
 		if (c->disk[i].block_size != 0 && !is_power_of_2(c->disk[i].block_size))
 			return bad(&p, "block_size", "must be 512, 1024, 2048 or 4096");
+		if (check_overlay(&p, &c->disk[i]) != 0)
+			return -1;
 	}
 	c->ndisks = (uint32_t)n;
 	return 0;

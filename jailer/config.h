@@ -15,6 +15,10 @@
  *   cmdline_devices bool    announce devices on the command line instead of in ACPI
  *   timeout_ms 0..          0: none
  *   disks     [{ path, readonly (default true), serial (<= 20 printable),
+ *             overlay bool (default false; true, with readonly false: the image is only read and
+ *             what is written kept in overlay_path "/path", made when it is not there, or without
+ *             one in memory; at most overlay_limit bytes of it, default 256 MiB in memory, in a
+ *             file as many as the disk has),
  *             discard (default true: what the guest discards, the image gives back),
  *             block_size 512, 1024, 2048 or 4096 that the guest sees (default: a block device's
  *             own, which it cannot be below; of a file 512; the image is of whole ones),
@@ -54,6 +58,8 @@
 #include "jailer/mac.h"
 #include "policy/bpf/wall.h"
 
+#define CONFIG_OVERLAY_MEMORY (256ull << 20)	/* of an overlay in memory, if nothing is said */
+
 enum {
 	CONFIG_BYTES_MAX = 64 * 1024,	/* of JSON */
 	CONFIG_UIDS = 16,		/* user ids per VM: one per process, some spare */
@@ -62,6 +68,9 @@ enum {
 
 struct config_disk {
 	const char *path;
+	bool overlay;			/* what is written goes elsewhere, the image is shared */
+	const char *overlay_path;	/* a file; NULL: memory */
+	uint64_t overlay_limit;		/* bytes, whole clusters; 0: as many as the disk has */
 	const char *serial;		/* "" when not given */
 	bool readonly;
 	bool discard;			/* means nothing on a read-only disk */

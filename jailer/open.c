@@ -8,6 +8,8 @@
 #include "core/guestmem.h"
 #include "core/log.h"
 #include "jailer/blocks.h"
+#include "jailer/memfd.h"
+#include "jailer/overlay.h"
 #include "jailer/passt.h"
 #include "jailer/path.h"
 #include "jailer/tap.h"
@@ -27,10 +29,6 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008u		/* Linux 6.3 */
-#endif
 
 void opened_init(struct opened *o)
 {
@@ -86,11 +84,17 @@ static int open_image(const char *what, const char *path, int *fd, uint64_t *siz
 	return 0;
 }
 
+/* What lies below an overlay is not written either. */
+static bool only_read(const struct config_disk *disk)
+{
+	return disk->readonly || disk->overlay;
+}
+
 /* Two VMs that write one image, or one that reads what another writes, would be corruption;
  * the lock lives as long as the block device process holds the descriptor. */
 static int lock_disk(const struct config_disk *disk, int fd, struct failure *f)
 {
-	if (flock(fd, (disk->readonly ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+	if (flock(fd, (only_read(disk) ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)
 		return fail(f, 0, "stop it, or attach the image read-only in both",
@@ -98,10 +102,25 @@ static int lock_disk(const struct config_disk *disk, int fd, struct failure *f)
 	return fail(f, errno, NULL, "lock disk %s", disk->path);
 }
 
+/* What the disk's device process writes lies over the image @fd, of which @st is what fstat()
+ * says. */
+static int open_overlay(struct opened *o, unsigned i, const struct config_disk *disk, int fd,
+			const struct stat *st, struct failure *f)
+{
+	int rc = blocks_size(&o->base_size[i], fd, st);
+
+	if (rc < 0)
+		return fail(f, -rc, NULL, "disk %s: ask for its size", disk->path);
+	o->base_size[i] -= o->base_size[i] % o->disk_blocks[i].logical;
+	o->fd[OBJ_OVERLAY][i] = overlay_make(disk, o->base_size[i], &o->disk_size[i],
+					     &o->overlay_dev[i], f);
+	return o->fd[OBJ_OVERLAY][i] < 0 ? -1 : 0;
+}
+
 static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct failure *f)
 {
 	const struct config_disk *disk = &p->config->disk[i];
-	int fd = path_open_named(disk->path, (disk->readonly ? O_RDONLY : O_RDWR) |
+	int fd = path_open_named(disk->path, (only_read(disk) ? O_RDONLY : O_RDWR) |
 						(disk->direct ? O_DIRECT : 0) |
 						O_NONBLOCK | O_NOCTTY);
 	int err = fd < 0 ? -fd : 0;
@@ -112,7 +131,7 @@ static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct 
 	if (err == EINVAL && disk->direct)
 		return blocks_no_direct(disk, f);
 	if (err != 0)
-		return fail(f, err, path_advice(err, err == EACCES && !disk->readonly ?
+		return fail(f, err, path_advice(err, err == EACCES && !only_read(disk) ?
 			    "attach it read-only, or make it writable" : NULL),
 			    "open disk %s", disk->path);
 	o->fd[OBJ_DISK][i] = fd;
@@ -121,9 +140,9 @@ static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct 
 			    "disk %s: neither a regular file nor a block device", disk->path);
 	o->disk_size[i] = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 	o->disk_dev[i] = S_ISREG(st.st_mode) ? st.st_dev : st.st_rdev;
-	if (blocks_find(&o->disk_blocks[i], fd, &st, disk, f) != 0)
+	if (blocks_find(&o->disk_blocks[i], fd, &st, disk, f) != 0 || lock_disk(disk, fd, f) != 0)
 		return -1;
-	return lock_disk(disk, fd, f);
+	return disk->overlay ? open_overlay(o, i, disk, fd, &st, f) : 0;
 }
 
 /* Puts the packet wall before the tap, while the VM's processes are not there yet. */
@@ -165,15 +184,6 @@ static int open_net(struct opened *o, const struct plan *p, unsigned d, struct f
 	return 0;
 }
 
-static int make_memfd(const char *name)
-{
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-
-	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	return fd;
-}
-
 static int make_memory(struct opened *o, const struct plan *p, struct failure *f)
 {
 	uint64_t ram = p->config->memory;
@@ -184,7 +194,7 @@ static int make_memory(struct opened *o, const struct plan *p, struct failure *f
 		return fail(f, 0, "ask for less", "memory: %llu MiB asked, the host has %llu",
 			    (unsigned long long)(ram >> 20),
 			    (unsigned long long)si.totalram * si.mem_unit >> 20);
-	fd = make_memfd("immure-ram");
+	fd = memfd_make("immure-ram");
 	if (fd < 0 || ftruncate(fd, (off_t)guestmem_file_size(ram)) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return fail(f, errno, NULL, "make guest memory");
@@ -196,7 +206,7 @@ static uint32_t disk_flags(const struct config_disk *disk)
 {
 	if (disk->readonly)
 		return VM_BLK_READONLY;
-	return disk->discard ? VM_BLK_DISCARD : 0;
+	return (disk->discard ? VM_BLK_DISCARD : 0u) | (disk->overlay_path != NULL ? VM_BLK_KEPT : 0u);
 }
 
 static void fill_devices(struct vm_config *vc, const struct config *c, const struct opened *o)
@@ -209,6 +219,8 @@ static void fill_devices(struct vm_config *vc, const struct config *c, const str
 		d->flags = disk_flags(&c->disk[i]);
 		d->nqueues = 1;
 		d->blocks = o->disk_blocks[i];
+		d->base_size = o->base_size[i];
+		d->overlay_limit = c->disk[i].overlay_limit;
 		memcpy(d->serial, c->disk[i].serial, strlen(c->disk[i].serial));
 	}
 	for (uint32_t i = c->ndisks; i < c->ndisks + c->nnets; i++) {
@@ -236,7 +248,7 @@ static int make_config(struct opened *o, const struct plan *p, struct failure *f
 {
 	const struct config *c = p->config;
 	static struct vm_config vc;
-	int fd = make_memfd("immure-config");
+	int fd = memfd_make("immure-config");
 
 	vc = (struct vm_config){
 		.magic = VMCONFIG_MAGIC, .ram = c->memory, .vcpus = c->vcpus,

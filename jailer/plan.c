@@ -7,6 +7,7 @@
 #include "jailer/plan.h"
 #include "core/backlog.h"
 #include "core/guestmem.h"
+#include "core/overlay.h"
 #include "core/seal.h"
 
 #include <sched.h>
@@ -31,6 +32,7 @@ enum {
 	OVERHEAD_PASST = 64 << 20,
 	PASST_NOFILE = 4096,
 	OVERHEAD_SHIFT = 7,		/* + RAM / 128 */
+	OVERLAY_SHIFT = 5,		/* clusters far apart need more than their pages */
 };
 
 static struct plan_process *process(struct plan *p, unsigned index, enum plan_program program)
@@ -112,9 +114,11 @@ static void plan_blk(struct plan *p, unsigned d)
 	add(pp, BLK_LINK, OBJ_LINK_DEVICE, d);
 	add(pp, BLK_CALL, OBJ_CALL, d);
 	add(pp, BLK_KICK0, OBJ_KICK, d * PLAN_QUEUES);
-	add(pp, BLK_DISK, OBJ_DISK, d);
+	add(pp, BLK_DISK, p->config->disk[d].overlay ? OBJ_OVERLAY : OBJ_DISK, d);
+	if (p->config->disk[d].overlay)
+		add(pp, BLK_BASE, OBJ_DISK, d);
 	pp->limits = (struct plan_limits){
-		.nofile = BLK_NFDS, .nproc = 1,
+		.nofile = p->config->disk[d].overlay ? BLK_NFDS : BLK_BASE, .nproc = 1,
 		.fsize = p->config->disk[d].readonly ? 0 : PLAN_FSIZE_DISK,
 	};
 }
@@ -234,6 +238,22 @@ static void plan_ids(struct plan *p, const struct plan_caller *who)
 	}
 }
 
+/* What the overlays of all disks may take: the memory they are kept in, with what the kernel needs
+ * to find it again, and the maps. */
+static uint64_t overlay_bytes(const struct config *c)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < c->ndisks; i++) {
+		const struct config_disk *d = &c->disk[i];
+
+		bytes += d->overlay ? OVERLAY_MAP_MAX : 0;
+		if (d->overlay && d->overlay_path == NULL)
+			bytes += d->overlay_limit + (d->overlay_limit >> OVERLAY_SHIFT);
+	}
+	return bytes;
+}
+
 static void plan_cgroup(struct plan *p)
 {
 	const struct config_limits *l = &p->config->limits;
@@ -257,7 +277,7 @@ static void plan_cgroup(struct plan *p)
 		.wanted = !p->config->cgroup_off,
 		.pids_max = l->pids != 0 ? l->pids : (uint32_t)tasks,
 		.cpu_percent = l->cpu_percent,
-		.memory_max = guestmem_file_size(ram) + overhead,
+		.memory_max = guestmem_file_size(ram) + overlay_bytes(p->config) + overhead,
 		.io_bytes_per_sec = l->io_bytes_per_sec,
 	};
 }
@@ -290,7 +310,7 @@ static unsigned disk_when(const struct config_disk *d)
 {
 	if (d->readonly)
 		return 0;
-	return WHEN_WRITABLE | (d->discard ? WHEN_DISCARD : 0u);
+	return WHEN_WRITABLE | (d->discard ? WHEN_DISCARD : 0u) | (d->overlay ? WHEN_OVERLAY : 0u);
 }
 
 unsigned plan_when(const struct plan *p, const struct plan_process *pp)

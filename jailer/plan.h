@@ -50,6 +50,7 @@ enum plan_object {
 	OBJ_CALL,		/* [device] */
 	OBJ_KICK,		/* [device * PLAN_QUEUES + queue] */
 	OBJ_DISK,		/* [device] */
+	OBJ_OVERLAY,		/* [device] */
 	OBJ_TAP,		/* [device * PLAN_NET_PAIRS + pair] */
 	OBJ_LISTEN,		/* [0 streams, 1 messages] */
 	OBJ_DIAL_VSOCK,
@@ -106,7 +107,7 @@ struct plan_cgroup {
 	bool wanted;
 	uint32_t pids_max;
 	uint32_t cpu_percent;		/* 0: no limit */
-	uint64_t memory_max;		/* bytes: RAM, its dirty bitmap, the overhead */
+	uint64_t memory_max;		/* bytes: RAM, its dirty bitmap, overlays, the overhead */
 	uint64_t io_bytes_per_sec;	/* 0: no limit */
 };
 

@@ -40,7 +40,8 @@ static const struct {
 	[PROGRAM_VMM] = { vmm_fds, array_len(vmm_fds), "jail",
 			  { { "vmm-main", WHEN_INITRAMFS | WHEN_DEVICES },
 			    { "vmm-vcpu", WHEN_CONSOLE | WHEN_DEVICES } } },
-	[PROGRAM_BLK] = { blk_fds, array_len(blk_fds), "jail", { { "blk", WHEN_WRITABLE | WHEN_DISCARD } } },
+	[PROGRAM_BLK] = { blk_fds, array_len(blk_fds), "jail",
+			  { { "blk", WHEN_WRITABLE | WHEN_DISCARD | WHEN_OVERLAY } } },
 	[PROGRAM_NET] = { net_fds, array_len(net_fds), "jail", { { "net", 0 } } },
 	[PROGRAM_VSOCK] = { vsock_fds, array_len(vsock_fds), "jail", { { "vsock", 0 } } },
 	[PROGRAM_SUPERVISOR] = { supervisor_fds, array_len(supervisor_fds), "jailer",
@@ -73,6 +74,7 @@ static const char *const object_texts[PLAN_OBJECTS] = {
 	[OBJ_CALL] = "interrupt",
 	[OBJ_KICK] = "queue notification",
 	[OBJ_DISK] = "disk image",
+	[OBJ_OVERLAY] = "overlay",
 	[OBJ_TAP] = "tap",
 	[OBJ_LISTEN] = "listening socket",
 	[OBJ_DIAL_VSOCK] = "asks supervisor to connect",
@@ -162,6 +164,22 @@ static void describe_passt(const struct config *c, char *buf, size_t size)
 		 net->wall_mode == CONFIG_WALL_OFF ? ", no packet wall" : "");
 }
 
+static void describe_disk(const char *text, const struct config_disk *d, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s %s, %s%s", text, d->path,
+		 d->readonly || d->overlay ? "read-only" : "read-write", d->direct ? ", direct" : "");
+}
+
+static void describe_overlay(const char *text, const struct config_disk *d, char *buf, size_t size)
+{
+	int n = snprintf(buf, size, "%s %s, read-write", text,
+			 d->overlay_path != NULL ? d->overlay_path : "in memory");
+
+	if (d->overlay_limit != 0 && n > 0 && (size_t)n < size)
+		snprintf(buf + n, size - (size_t)n, ", at most %llu KiB",
+			 (unsigned long long)d->overlay_limit >> 10);
+}
+
 static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, size_t size)
 {
 	const struct config *c = p->config;
@@ -172,9 +190,9 @@ static void describe(const struct plan *p, const struct plan_fd *fd, char *buf, 
 	else if (fd->object == OBJ_INITRD)
 		snprintf(buf, size, "%s %s, read-only", text, c->initrd);
 	else if (fd->object == OBJ_DISK)
-		snprintf(buf, size, "%s %s, %s%s", text, c->disk[fd->index].path,
-			 c->disk[fd->index].readonly ? "read-only" : "read-write",
-			 c->disk[fd->index].direct ? ", direct" : "");
+		describe_disk(text, &c->disk[fd->index], buf, size);
+	else if (fd->object == OBJ_OVERLAY)
+		describe_overlay(text, &c->disk[fd->index], buf, size);
 	else if (fd->object == OBJ_TAP)
 		describe_tap(config_net(c, fd->index / PLAN_NET_PAIRS), fd->index % PLAN_NET_PAIRS,
 			     buf, size);

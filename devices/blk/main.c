@@ -4,8 +4,8 @@
  *	immure-blk INDEX		descriptors as in core/fdplan.h
  *
  * The ladder: claim the descriptors, read the configuration, map guest memory, look at the
- * disk, seal, say HELLO, serve.  Everything that can fail for want of a right fails before
- * the seal; everything that a guest can influence happens after it.
+ * disk, seal, read an overlay's map, say HELLO, serve.  Everything that can fail for want of a
+ * right fails before the seal; everything that a guest can influence happens after it.
  *
  * Afterwards one loop sleeps on two descriptors: the link to the VMM (driver started, driver
  * reset, end) and the queue's kick, which the kernel signals when the guest writes
@@ -20,6 +20,7 @@
 #include "core/seal.h"
 #include "core/vmconfig.h"
 #include "devices/blk/blk.h"
+#include "devices/blk/overlay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,7 @@
 /* The whole mutable state of the process. */
 static struct blk dev;
 static struct guestmem mem;
+static struct overlay over;
 static struct pages pages;
 static struct link vmm = { .fd = BLK_LINK, .state = LINK_START, .device = true };
 
@@ -57,6 +59,19 @@ static void configure(const char *index, struct vm_device *d)
 		die_errno(-rc, "blk: counters");
 }
 
+/* Should: find what lies below.  Mustn't: look at what is in the overlay, which may be anything. */
+static void setup_overlay(struct disk *disk, const struct vm_device *d)
+{
+	const struct overlay_terms t = {
+		.base = BLK_BASE, .base_size = d->base_size, .limit = d->overlay_limit,
+		.kept = (d->flags & VM_BLK_KEPT) != 0,
+	};
+	int rc = overlay_open(&over, disk, &t);
+
+	if (rc < 0)
+		die_errno(-rc, "blk: overlay");
+}
+
 /* Should: find out everything about the disk.  Last chance to fail for want of a right. */
 static void setup(const struct vm_device *d)
 {
@@ -68,6 +83,10 @@ static void setup(const struct vm_device *d)
 
 	if (rc < 0)
 		die_errno(-rc, "blk: disk");
+	if (d->base_size != 0)
+		setup_overlay(&disk, d);
+	else
+		close(BLK_BASE);
 	/* Beyond RLIMIT_FSIZE: an error of the disk (EFBIG), not our end. */
 	rc = fdplan_ignore(SIGXFSZ);
 	if (rc < 0)
@@ -82,7 +101,8 @@ static void setup(const struct vm_device *d)
 static unsigned int when(const struct vm_device *d)
 {
 	return ((d->flags & VM_BLK_READONLY) != 0 ? 0u : WHEN_WRITABLE) |
-	       ((d->flags & VM_BLK_DISCARD) != 0 ? WHEN_DISCARD : 0u);
+	       ((d->flags & VM_BLK_DISCARD) != 0 ? WHEN_DISCARD : 0u) |
+	       (d->base_size != 0 ? WHEN_OVERLAY : 0u);
 }
 
 static bool say_hello(void)
@@ -228,6 +248,8 @@ int main(int argc, char **argv)
 	if (rc < 0)
 		die_errno(-rc, "blk: seal");
 	/* Mustn't, from here on: open, map, allocate, die. */
+	if (d.base_size != 0 && !overlay_load(&over))
+		return 1;
 	rc = say_hello() ? run() : 1;
 	if (rc != 0)
 		log_line("blk: the VMM broke the link's protocol, or the kernel refused");

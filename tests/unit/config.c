@@ -222,6 +222,34 @@ Test(config, a_value_out_of_range_names_its_key)
 	refused(WITH("\"limits\":{\"pids\":5000}"), "limits.pids: must be 0 to 4096");
 }
 
+#define OVERLAY(more) WITH("\"disks\":[{\"path\":\"/d\",\"readonly\":false" more "}]")
+
+Test(config, an_overlay_is_in_memory_or_in_a_file)
+{
+	cr_assert_eq(parse(OVERLAY("")), 0);
+	cr_assert(!c.disk[0].overlay && c.disk[0].overlay_limit == 0);
+	config_free(&c);
+	cr_assert_eq(parse(OVERLAY(",\"overlay\":true")), 0);
+	cr_assert(c.disk[0].overlay && c.disk[0].overlay_path == NULL);
+	cr_assert_eq(c.disk[0].overlay_limit, 256 << 20);
+	config_free(&c);
+	cr_assert_eq(parse(OVERLAY(",\"overlay\":true,\"overlay_path\":\"/o\"")), 0);
+	cr_assert_str_eq(c.disk[0].overlay_path, "/o");
+	cr_assert_eq(c.disk[0].overlay_limit, 0);
+	config_free(&c);
+	cr_assert_eq(parse(OVERLAY(",\"overlay\":true,\"overlay_limit\":100000")), 0);
+	cr_assert_eq(c.disk[0].overlay_limit, 65536, "whole clusters");
+	config_free(&c);
+	refused(OVERLAY(",\"overlay\":1"), "disks[0].overlay: must be true or false");
+	refused(OVERLAY(",\"overlay\":true,\"overlay_limit\":65535"), "disks[0].overlay_limit: must be");
+	refused(OVERLAY(",\"overlay\":true,\"overlay_limit\":1099511627777"), "disks[0].overlay_limit");
+	refused(OVERLAY(",\"overlay\":true,\"overlay_path\":\"o/o\""), "must be an absolute path");
+	refused(OVERLAY(",\"overlay_path\":\"/o\""), "disks[0].overlay: must be true");
+	refused(OVERLAY(",\"overlay_limit\":65536"), "disks[0].overlay: must be true");
+	refused(OVERLAY(",\"overlay\":true,\"direct\":true"), "disk that is direct");
+	refused(WITH("\"disks\":[{\"path\":\"/d\",\"overlay\":true}]"), "disk that is read-only");
+}
+
 Test(config, names_and_paths_are_what_they_may_be)
 {
 	refused("{\"name\":\"\",\"kernel\":\"/k\"}", "name: must be a string of length 1");

@@ -3,6 +3,7 @@
 /* The host's side of the VM's sockets: listening, connecting for the guest, removing. */
 #include "core/guestmem.c"
 #include "core/log.c"
+#include "core/overlay.c"
 #include "bpf/wall.c"
 #include "jailer/blocks.c"
 #include "jailer/direct.c"
@@ -15,7 +16,9 @@
 #include "jailer/mac.c"
 #include "jailer/dial.c"
 #include "jailer/failure.c"
+#include "jailer/memfd.c"
 #include "jailer/open.c"
+#include "jailer/overlay.c"
 #include "jailer/path.c"
 #include "jailer/plan.c"
 #include "jailer/rundir.c"

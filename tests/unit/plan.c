@@ -79,6 +79,22 @@ Test(plan, each_process_gets_exactly_its_descriptors)
 	cr_assert_null(find(&p.proc[0], VMM_KICK0 + 1));
 }
 
+Test(plan, an_overlay_is_written_and_its_base_only_read)
+{
+	char want[256];
+
+	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\",\"readonly\":false,\"overlay\":true}]}", 0);
+	snprintf(want, sizeof(want), "2:%d.1 3:%d.0 4:%d.0 5:%d.0 6:%d.0 7:%d.0 11:%d.0 12:%d.0 ",
+		 OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM, OBJ_LINK_DEVICE, OBJ_CALL, OBJ_KICK,
+		 OBJ_OVERLAY, OBJ_DISK);
+	cr_assert_str_eq(fds(&p.proc[1]), want);
+	cr_assert(p.proc[1].limits.nofile == BLK_NFDS && p.proc[1].limits.fsize == PLAN_FSIZE_DISK);
+	cr_assert_eq(plan_when(&p, &p.proc[1]) & (WHEN_OVERLAY | WHEN_WRITABLE | WHEN_DISCARD),
+		     WHEN_OVERLAY | WHEN_WRITABLE | WHEN_DISCARD);
+	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\",\"readonly\":false}]}", 0);
+	cr_assert_eq(plan_when(&p, &p.proc[1]) & WHEN_OVERLAY, 0);
+}
+
 /* Nobody but the VMM holds KVM, nobody but its own process a disk or the sockets. */
 Test(plan, no_process_holds_what_another_one_serves)
 {
@@ -217,7 +233,7 @@ Test(plan, limits_fit_what_a_process_is)
 		 "{\"path\":\"/b\",\"readonly\":false}]}", 0);
 	cr_assert_eq(p.proc[0].limits.nproc, 6);
 	cr_assert_eq(p.proc[0].limits.fsize, 0);
-	cr_assert(p.proc[1].limits.nproc == 1 && p.proc[1].limits.nofile == BLK_NFDS);
+	cr_assert(p.proc[1].limits.nproc == 1 && p.proc[1].limits.nofile == BLK_BASE);
 	cr_assert_eq(p.proc[1].limits.fsize, 0);
 	cr_assert_eq(p.proc[2].limits.fsize, PLAN_FSIZE_DISK);
 	cr_assert_eq(p.cgroup.pids_max, 1 + 6 + 1 + 1);
@@ -245,6 +261,23 @@ Test(plan, the_memory_limit_is_what_a_vm_needs)
 	cr_assert_eq(p.proc[1].limits.nofile, VSOCK_CONN0 + 6 + 1);
 	plan_for("{" VM ",\"vcpus\":4,\"vsock\":{\"cid\":3,\"path\":\"/r/v\"}}", 0);
 	cr_assert_eq(p.proc[1].limits.nofile, VSOCK_CONN0 + PLAN_VSOCK_CONNS + 1);
+}
+
+/* Its limit and a 32nd of that, where it is memory; 4 MiB of map each. */
+Test(plan, the_memory_limit_has_room_for_overlays)
+{
+	uint64_t without;
+
+	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\"},{\"path\":\"/b\"}]}", 0);
+	without = p.cgroup.memory_max;
+	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\",\"readonly\":false,\"overlay\":true},"
+		 "{\"path\":\"/b\",\"readonly\":false,\"overlay\":true,\"overlay_path\":\"/o\","
+		 "\"overlay_limit\":1073741824}]}", 0);
+	cr_assert_eq(p.cgroup.memory_max, without + (256u << 20) + (8u << 20) + 2 * (4u << 20));
+	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\",\"readonly\":false,\"overlay\":true,"
+		 "\"overlay_limit\":1099511627776}],\"limits\":{\"memory_overhead\":1048576}}", 0);
+	cr_assert_eq(p.cgroup.memory_max, (128ull << 20) + 4096 + 1048576 + (4u << 20) +
+		     (1ull << 40) + (1ull << 35), "beside what the caller says");
 }
 
 Test(plan, limits_of_the_caller_are_taken_over)

@@ -134,6 +134,22 @@ Test(plan_print, a_disk_past_the_cache_is_called_direct)
 	free(text);
 }
 
+Test(plan_print, an_overlay_and_what_lies_below_it)
+{
+	char *text = printed_of("{\"name\":\"v\",\"kernel\":\"/k\",\"disks\":[{\"path\":\"/d\","
+				"\"readonly\":false,\"overlay\":true,\"overlay_path\":\"/o\"},"
+				"{\"path\":\"/d\",\"readonly\":false,\"overlay\":true,"
+				"\"discard\":false,\"overlay_limit\":1048576}]}", plan_print);
+
+	cr_assert_not_null(strstr(text, "  filters: jail, blk+writable+discard+overlay\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "    11  BLK_DISK         overlay /o, read-write\n"
+				  "    12  BLK_BASE         disk image /d, read-only\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "  filters: jail, blk+writable+overlay\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "    11  BLK_DISK         overlay in memory, read-write, at most "
+				  "1024 KiB\n"), "%s", text);
+	free(text);
+}
+
 Test(plan_print, people_get_the_whole_plan)
 {
 	char *text = printed(plan_print);

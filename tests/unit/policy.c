@@ -600,6 +600,32 @@ Test(policies, a_configuration_without_a_thing_has_no_rule_for_it)
 	}
 }
 
+/* Of what lies below an overlay, bytes may be read, and where there is no overlay not even that. */
+Test(policies, the_base_of_an_overlay_is_read_and_nothing_else)
+{
+	static const char *const others[] = { "pwritev2", "fdatasync", "fallocate", "write", "read" };
+	const uint64_t punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	const uint64_t base[6] = { BLK_BASE, 0, 1 };
+	unsigned int when = 0;
+
+	load_file(&policy, "blk");
+	do {
+		policy_variant(&other, &policy, when);
+		cr_assert_eq(policy_allows(&other, policy_syscall("preadv2"), base),
+			     (when & WHEN_OVERLAY) != 0, "%x", when);
+		for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+			const uint64_t plain[6] = { BLK_BASE }, event[6] = { BLK_BASE, 0, 8 };
+
+			cr_assert_not(policy_allows(&other, policy_syscall(others[i]), base));
+			cr_assert_not(policy_allows(&other, policy_syscall(others[i]), plain));
+			cr_assert_not(policy_allows(&other, policy_syscall(others[i]), event));
+		}
+		cr_assert_not(policy_allows(&other, policy_syscall("fallocate"),
+					    (const uint64_t[6]){ BLK_BASE, punch }));
+		when = policy_next(policy.when, when);
+	} while (when != 0);
+}
+
 /* ---- --check ---- */
 
 static bool covered(const char *coarse, const char *tight)

@@ -3,6 +3,7 @@
 #include "core/bucket.c"
 #include "core/limits.c"
 #include "core/log.c"
+#include "core/overlay.c"
 #include "core/vmconfig.c"
 
 #include <criterion/criterion.h>
@@ -133,6 +134,35 @@ Test(vmconfig, every_field_of_a_device_has_a_range)
 	REFUSED(c.device[1].mtu = 1500);
 	REFUSED(c.device[1].mac[0] = 2);
 	REFUSED(c.device[7].serial[0] = 'x');
+}
+
+static struct vm_config with_overlay(uint32_t flags, uint64_t base, uint64_t limit)
+{
+	struct vm_config c = good();
+
+	c.device[0].flags = flags;
+	c.device[0].base_size = base;
+	c.device[0].overlay_limit = limit;
+	return c;
+}
+
+Test(vmconfig, an_overlay_is_written_and_has_a_base)
+{
+	static const struct { uint32_t flags; uint64_t base, limit; bool valid; } each[] = {
+		{ 0, 512, 0, true }, { VM_BLK_KEPT | VM_BLK_DISCARD, 1ull << 40, 0, true },
+		{ VM_BLK_KEPT, 1 << 20, 65536, true }, { 0, 1 << 20, 1ull << 50, true },
+		{ VM_BLK_READONLY, 512, 0, false }, { VM_BLK_READONLY | VM_BLK_KEPT, 512, 0, false },
+		{ VM_BLK_KEPT, 0, 0, false }, { 0, 0, 65536, false }, { 0, 1 << 20, 65535, false },
+		{ 0, 513, 0, false }, { 0, (1ull << 40) + 512, 0, false }, { 0, UINT64_MAX, 0, false },
+	};
+
+	for (size_t i = 0; i < array_len(each); i++) {
+		struct vm_config c = with_overlay(each[i].flags, each[i].base, each[i].limit);
+
+		cr_assert_eq(vmconfig_valid(&c), each[i].valid, "%zu", i);
+	}
+	REFUSED(c.device[1].base_size = 512);
+	REFUSED(c.device[2].overlay_limit = 65536);
 }
 
 /* What vmconfig_read() says, in a process of its own, about a file of @len bytes that begins

@@ -293,6 +293,23 @@ Test(walls, every_broken_wall_is_one_finding)
 	breaks("blk0", "not empty");
 }
 
+Test(walls, below_an_overlay_nothing_is_written)
+{
+	char path[64];
+
+	put_fd("102", BLK_BASE, "/proc/self/exe");
+	breaks("blk0", "the base below its overlay is open for writing");
+	snprintf(path, sizeof(path), "102/fdinfo/%u", BLK_BASE);
+	put_file(path, "pos:\t0\nflags:\t0100000\nmnt_id:\t1\nino:\t77\n");
+	look_again();
+	cr_assert_eq(weaker(), 0);
+	put_fd("102", BLK_DISK, "/memfd:immure-overlay (deleted)");
+	look_again();
+	cr_assert_eq(weaker(), 0, "an overlay may be memory");
+	put_fd("102", BLK_NFDS, "/proc/self/exe");
+	breaks("blk0", "descriptor 13 (file) is not in its plan");
+}
+
 Test(walls, namespaces_and_cgroup)
 {
 	put_link("102/ns/net", "net:[4]");
