@@ -27,8 +27,10 @@ static char *configuration(const struct run_options *o, const struct found *f)
 	if (run_dir_path(parts.name, dir, sizeof(dir)) < 0)
 		return NULL;
 	snprintf(vsock, sizeof(vsock), "%s/vsock.sock", dir);
-	for (unsigned i = 0; i < o->ndisks; i++)
+	for (unsigned i = 0; i < o->ndisks; i++) {
 		parts.disk[i] = f->disk[i];
+		parts.overlay[i] = f->overlay[i];
+	}
 	return run_config(o, &parts);
 }
 

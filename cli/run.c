@@ -97,8 +97,10 @@ static int run_in(struct run *r, struct run_options *o, const struct found *f,
 	int failed;
 
 	snprintf(own, sizeof(own), "%s/vsock.sock", d->path);
-	for (unsigned i = 0; i < o->ndisks; i++)
+	for (unsigned i = 0; i < o->ndisks; i++) {
 		parts.disk[i] = f->disk[i];
+		parts.overlay[i] = f->overlay[i];
+	}
 	config = run_config(o, &parts);
 	if (!config || run_signals(r) < 0) {
 		free(config);

@@ -6,6 +6,7 @@
 #include "cli/run_config.h"
 #include "cli/cmdline.h"
 #include "cli/limit_spec.h"
+#include "cli/run_overlay.h"
 #include "cli/say.h"
 #include "core/vmconfig.h"
 
@@ -53,6 +54,11 @@ int run_cmdline(const struct run_options *o, char *buf, size_t size)
 	return 0;
 }
 
+static bool only_read(const struct run_disk *d)
+{
+	return d->readonly || d->overlay;
+}
+
 /* One disk, written by one device process, would be another's changing under it. */
 static bool given_before(const struct run_options *o, const struct stat *st, unsigned n)
 {
@@ -62,7 +68,7 @@ static bool given_before(const struct run_options *o, const struct stat *st, uns
 				    S_ISBLK(was->st_mode) && was->st_rdev == now->st_rdev :
 				    was->st_dev == now->st_dev && was->st_ino == now->st_ino;
 
-		if (same && !(o->disk[i].readonly && o->disk[n].readonly))
+		if (same && !(only_read(&o->disk[i]) && only_read(&o->disk[n])))
 			return true;
 	}
 	return false;
@@ -84,7 +90,7 @@ int run_disks(const struct run_options *o, char (*paths)[4096])
 		}
 		if (given_before(o, st, i)) {
 			say_error("--disk %s: given twice", o->disk[i].path);
-			say_hint("only with ,ro both times may it be");
+			say_hint("only with ,ro or ,overlay both times may it be");
 			return -1;
 		}
 	}
@@ -127,13 +133,15 @@ int run_vsock_path(const char *given, char *path, size_t size)
 	return 0;
 }
 
-static json_t *disk(const char *path, const struct run_disk *d, const char *serial)
+static json_t *disk(const char *path, const struct run_disk *d, const char *overlay,
+		    const char *serial)
 {
 	json_t *j = json_pack("{s:s, s:b, s:b, s:b, s:s, s:o}", "path", path, "readonly",
 			      (int)d->readonly, "discard", (int)!d->keep, "direct",
 			      (int)d->direct, "serial", serial, "rate_limiter", limit_json(&d->limit[0]));
 
-	if (d->block != 0 && json_object_set_new(j, "block_size", json_integer(d->block)) < 0) {
+	if ((d->block != 0 && json_object_set_new(j, "block_size", json_integer(d->block)) < 0) ||
+	    !run_overlay_json(j, d, overlay)) {
 		json_decref(j);
 		return NULL;
 	}
@@ -145,12 +153,12 @@ static json_t *disks(const struct run_options *o, const struct run_parts *p)
 	static const struct run_disk root = { .readonly = true };
 	json_t *list = json_array();
 
-	json_array_append_new(list, disk(p->image, &root, "root"));
+	json_array_append_new(list, disk(p->image, &root, NULL, "root"));
 	for (unsigned i = 0; i < o->ndisks; i++) {
 		char serial[16];
 
 		snprintf(serial, sizeof(serial), "disk%u", i);
-		json_array_append_new(list, disk(p->disk[i], &o->disk[i], serial));
+		json_array_append_new(list, disk(p->disk[i], &o->disk[i], p->overlay[i], serial));
 	}
 	/* An element that could not be made (a path that is not UTF-8) was not appended. */
 	if (json_array_size(list) != o->ndisks + 1) {
@@ -260,7 +268,7 @@ static void explain(const struct run_options *o, const struct run_parts *p)
 		    say_unfit("run directory", p->run_dir);
 
 	for (unsigned i = 0; i < o->ndisks && !said; i++)
-		said = say_unfit("--disk", p->disk[i]);
+		said = say_unfit("--disk", p->disk[i]) || say_unfit("--disk: overlay", p->overlay[i]);
 	if (!said)
 		say_error("the configuration: %s", strerror(ENOMEM));
 	else

@@ -9,7 +9,7 @@
 struct run_parts {
 	const char *name;
 	const char *kernel, *initrd, *image;
-	const char *disk[RUN_DISKS];
+	const char *disk[RUN_DISKS], *overlay[RUN_DISKS];
 	const char *vsock;	/* path of the socket */
 	const char *run_dir;	/* removed at the end by the supervisor; NULL: not its business */
 	uint32_t id;

@@ -5,6 +5,7 @@
  * taken for ours: it is ROOTFS.  "--" may stand before ROOTFS, before the command, or both. */
 #include "cli/run_options.h"
 #include "cli/limit_spec.h"
+#include "cli/run_overlay.h"
 #include "cli/run_values.h"
 #include "cli/say.h"
 #include "core/guestmem.h"
@@ -94,7 +95,7 @@ static bool disk_block(struct run_disk *d, const char *word)
 }
 
 /* Takes one word behind a comma of --disk.  False: it is none of ours, but part of the name. */
-static bool disk_word(struct run_disk *d, const char *word)
+static bool disk_word(struct run_disk *d, char *word)
 {
 	static const struct {
 		const char *word;
@@ -115,7 +116,7 @@ static bool disk_word(struct run_disk *d, const char *word)
 			return true;
 		}
 	}
-	return disk_block(d, word);
+	return disk_block(d, word) || run_overlay_word(d, word);
 }
 
 /* Why @word, which disk_word() did not take, cannot be part of a name; NULL: it can. */
@@ -127,7 +128,7 @@ static const char *disk_word_wrong(const char *word)
 		return "cache is host or direct";
 	if (strncmp(word, "block=", 6) == 0)
 		return "a block has 512, 1024, 2048 or 4096 bytes";
-	return NULL;
+	return run_overlay_wrong(word);
 }
 
 static bool set_disk(struct run_options *o, char *v)
@@ -151,6 +152,8 @@ static bool set_disk(struct run_options *o, char *v)
 		return refuse("--disk", "''", "wanted FILE or FILE,ro");
 	if (comma && disk_word_wrong(comma + 1))
 		return refuse("--disk", v, disk_word_wrong(comma + 1));
+	if (run_overlay_clash(d))
+		return refuse("--disk", v, run_overlay_clash(d));
 	o->ndisks++;
 	return true;
 }

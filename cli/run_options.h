@@ -24,6 +24,9 @@ struct run_disk {
 	bool keep;		/* discard=off: the image keeps its storage */
 	bool direct;		/* cache=direct */
 	uint32_t block;		/* bytes of a block; 0: the image's own */
+	bool overlay;		/* what is written goes elsewhere: run_overlay.h */
+	char *overlay_path;	/* into argv; NULL: to memory */
+	uint64_t overlay_limit;	/* bytes; 0: the jailer's own */
 	struct limit_values limit[LIMITS_DIRECTIONS];	/* the first */
 };
 

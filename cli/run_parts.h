@@ -11,6 +11,7 @@ struct found {
 	struct kernel kernel;
 	char image[4096];
 	char disk[RUN_DISKS][4096];	/* absolute paths */
+	char overlay[RUN_DISKS][4096];	/* likewise; "": none, or in memory */
 	char vsock[RUN_PATH];		/* "" unless --vsock was given */
 };
 

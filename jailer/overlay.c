@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 static int in_memory(const struct config_disk *disk, const struct overlay_layout *l,
-		       struct failure *f)
+		     struct failure *f)
 {
 	int fd = memfd_make("immure-overlay");
 
@@ -105,7 +105,7 @@ static int open_directory(const struct config_disk *disk, const char **name)
 }
 
 static int in_file(const struct config_disk *disk, const struct overlay_layout *l,
-		     uint64_t *dev, struct failure *f)
+		   uint64_t *dev, struct failure *f)
 {
 	const char *name;
 	int dir = open_directory(disk, &name);

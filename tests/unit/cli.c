@@ -10,6 +10,7 @@
 #include "cli/run_net.c"
 #include "jailer/wall_text.c"
 #include "cli/run_options.c"
+#include "cli/run_overlay.c"
 #include "cli/run_outcome.c"
 #include "cli/run_stop.c"
 #include "cli/run_values.c"
@@ -253,6 +254,26 @@ Test(options, a_disk_may_go_past_the_cache)
 	cr_assert_str_eq(o.disk[2].path, "c,xcache=direct");
 }
 
+Test(options, a_disk_may_have_an_overlay)
+{
+	cr_assert_eq(words("--disk a,overlay --disk b,overlay=../o,limit=1G,bw=1M --disk c,xoverlay "
+			   "--disk d,limit=64K,overlay,discard=off --disk e root"), 0);
+	cr_assert(o.disk[0].overlay && !o.disk[0].overlay_path && o.disk[0].overlay_limit == 0);
+	cr_assert_str_eq(o.disk[0].path, "a");
+	cr_assert_str_eq(o.disk[1].path, "b");
+	cr_assert_str_eq(o.disk[1].overlay_path, "../o");
+	cr_assert(o.disk[1].overlay_limit == 1 << 30 && o.disk[1].limit[0].bytes.size == 1 << 20);
+	cr_assert_str_eq(o.disk[2].path, "c,xoverlay");
+	cr_assert(o.disk[3].overlay && o.disk[3].overlay_limit == 65536 && o.disk[3].keep);
+	cr_assert_not(o.disk[4].overlay);
+	cr_assert_eq(words("--disk d,overlay,ro root"), -1);
+	cr_assert_not_null(strstr(say_last(), "ro or overlay"), "%s", say_last());
+	cr_assert_eq(words("--disk d,overlay=o,cache=direct root"), -1);
+	cr_assert_not_null(strstr(say_last(), "cache=direct or overlay"), "%s", say_last());
+	cr_assert_eq(words("--disk d,limit=1M root"), -1);
+	cr_assert_not_null(strstr(say_last(), "limit is an overlay's"), "%s", say_last());
+}
+
 Test(options, a_disk_may_have_a_rate_limit)
 {
 	cr_assert_eq(words("--disk d,bw=10M,ro,iops=500 --disk e,burst=1K,bw=0 root"), 0);
@@ -281,6 +302,8 @@ Test(options, what_is_not_understood_is_refused)
 		"--mem 1G root", "--disk ,ro root", "--disk d,discard=no root", "--disk d,discard=,ro root",
 		"--disk d,block=0 root", "--disk d,block=256 root", "--disk d,block=1536,ro root",
 		"--disk d,block= root", "--disk d,block=8192 root", "--disk d,block=4097 root", "--disk ,block=512 root",
+		"--disk d,overlay= root", "--disk d,overlay=,limit=1G root", "--disk d,overlay,limit=63K root",
+		"--disk d,overlay,limit=2T root", "--disk d,overlay,limit=much root", "--disk ,overlay root",
 		"--disk d,cache=on root", "--disk d,cache=,ro root", "--disk d,cache=none,block=512 root",
 		"--disk a --disk b --disk c --disk d --disk e --disk f --disk g root",
 	};
@@ -405,6 +428,43 @@ Test(config, says_of_a_disk_what_the_option_says)
 	free(text);
 }
 
+Test(config, says_where_an_overlay_is_kept)
+{
+	static char paths[RUN_DISKS][4096];
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img",
+			       .disk = { "/d", "/d", "/d" }, .vsock = "/r/v", .run_dir = "/r" };
+	char *text;
+	json_t *j, *v;
+
+	cr_assert_eq(words("--disk d,overlay --disk d,overlay=/tmp/../tmp/o,limit=1M --disk d root c"), 0);
+	cr_assert_eq(run_overlay_paths(&o, paths), 0);
+	cr_assert_str_eq(paths[0], "");
+	cr_assert_str_eq(paths[1], "/tmp/o", "which need not be there");
+	for (unsigned i = 0; i < 3; i++)
+		p.overlay[i] = paths[i];
+	text = run_config(&o, &p);
+	cr_assert_not_null(text);
+	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	v = json_object_get(j, "disks");
+	cr_assert(json_is_true(json_object_get(json_array_get(v, 1), "overlay")));
+	cr_assert(json_is_false(json_object_get(json_array_get(v, 1), "readonly")));
+	cr_assert_null(json_object_get(json_array_get(v, 1), "overlay_path"));
+	cr_assert_null(json_object_get(json_array_get(v, 1), "overlay_limit"));
+	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(v, 2), "overlay_path")), "/tmp/o");
+	cr_assert_eq(json_integer_value(json_object_get(json_array_get(v, 2), "overlay_limit")), 1 << 20);
+	cr_assert_null(json_object_get(json_array_get(v, 3), "overlay"));
+	json_decref(j);
+	free(text);
+	p.overlay[1] = "/\xff";
+	cr_assert_null(run_config(&o, &p), "a path that JSON cannot carry");
+	cr_assert_not_null(strstr(say_last(), "--disk: overlay"), "%s", say_last());
+	cr_assert_eq(words("--disk d,overlay=/nowhere/o root c"), 0);
+	cr_assert_eq(run_overlay_paths(&o, paths), -1);
+	cr_assert_not_null(strstr(say_last(), "directory /nowhere/"), "%s", say_last());
+	cr_assert_eq(words("--disk d,overlay=/tmp/ root c"), 0);
+	cr_assert_eq(run_overlay_paths(&o, paths), -1);
+}
+
 /* What the configuration says of limit @name, of the options in @line. */
 static json_int_t limit_in(const char *line, const char *name)
 {
@@ -498,7 +558,7 @@ Test(config, a_path_that_cannot_be_passed_on_is_named)
 Test(config, a_disk_given_twice_is_refused_unless_only_read)
 {
 	static char paths[RUN_DISKS][4096];
-	char file[] = "/tmp/immure-disk-XXXXXX", line[128];
+	char file[] = "/tmp/immure-disk-XXXXXX", line[160];
 
 	close(mkstemp(file));
 	snprintf(line, sizeof(line), "--disk %s --disk %s,ro root c", file, file);
@@ -508,6 +568,13 @@ Test(config, a_disk_given_twice_is_refused_unless_only_read)
 	snprintf(line, sizeof(line), "--disk %s,ro --disk %s,ro root c", file, file);
 	cr_assert_eq(words(line), 0);
 	cr_assert_eq(run_disks(&o, paths), 0);
+	snprintf(line, sizeof(line), "--disk %s,overlay --disk %s,overlay --disk %s,ro root c", file, file,
+		 file);
+	cr_assert_eq(words(line), 0);
+	cr_assert_eq(run_disks(&o, paths), 0, "each has a base that it only reads");
+	snprintf(line, sizeof(line), "--disk %s,overlay --disk %s root c", file, file);
+	cr_assert_eq(words(line), 0);
+	cr_assert_eq(run_disks(&o, paths), -1);
 	unlink(file);
 }
 
