@@ -17,7 +17,10 @@ enum {
 	MTU_MIN = 68,		/* virtio 1.3 §5.1.4.1 */
 };
 
-static bool all_zero(const void *p, size_t len)
+/* Of a disk alone: blocks, base_size, overlay_limit. */
+enum { BLK_BYTES = offsetof(struct vm_device, limit) - offsetof(struct vm_device, blocks) };
+
+__attribute__((noinline)) static bool all_zero(const void *p, size_t len)
 {
 	const unsigned char *b = p;
 	unsigned char any = 0;
@@ -35,12 +38,10 @@ static bool blk_flags_valid(uint32_t flags)
 
 static bool overlay_valid(const struct vm_device *d)
 {
-	struct overlay_layout l;
-
 	if (d->base_size == 0)
 		return (d->flags & VM_BLK_KEPT) == 0 && d->overlay_limit == 0;
 	return (d->flags & VM_BLK_READONLY) == 0 && d->base_size % VM_BLOCK_MIN == 0 &&
-	       overlay_layout(&l, d->base_size) &&
+	       d->base_size <= OVERLAY_BASE_MAX &&
 	       (d->overlay_limit == 0 || d->overlay_limit >= OVERLAY_CLUSTER);
 }
 
@@ -94,8 +95,7 @@ static bool vsock_valid(const struct vm_device *d)
 static bool device_valid(const struct vm_device *d)
 {
 	if ((d->connections != 0) != (d->kind == VM_DEVICE_VSOCK) ||
-	    (d->kind != VM_DEVICE_BLK && (!all_zero(&d->blocks, sizeof(d->blocks)) ||
-					  d->base_size != 0 || d->overlay_limit != 0)) ||
+	    (d->kind != VM_DEVICE_BLK && !all_zero((const char *)d + offsetof(struct vm_device, blocks), BLK_BYTES)) ||
 	    !limit_values_ok(&d->limit[0]) || !limit_values_ok(&d->limit[1]))
 		return false;
 	switch ((enum vm_device_kind)d->kind) {
