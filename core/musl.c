@@ -40,6 +40,18 @@ int wide_ioctl(int fd, unsigned long request, ...)
 	return (int)syscall(SYS_ioctl, (long)fd, request, arg);
 }
 
+/* With a long, which is what the kernel takes: a number or a pointer. */
+int plain_fcntl(int fd, int cmd, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	return (int)syscall(SYS_fcntl, (long)fd, (long)cmd, arg);
+}
+
 ssize_t getdents64(int fd, void *buf, size_t size)
 {
 	return syscall(SYS_getdents64, (long)fd, buf, size);

@@ -10,6 +10,7 @@
 #define IMMURE_CORE_MUSL_H
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sched.h>		/* declares memcpy() too */
 #include <stdarg.h>
 #include <string.h>
@@ -25,6 +26,11 @@ int close_range(unsigned int first, unsigned int last, int flags);
  * would not recognise. */
 int wide_ioctl(int fd, unsigned long request, ...);
 #define ioctl wide_ioctl
+
+/* musl's takes 400 bytes for locks and owners, which nobody here asks it about: F_GETOWN and
+ * F_DUPFD_CLOEXEC on kernels without them. */
+int plain_fcntl(int fd, int cmd, ...);
+#define fcntl plain_fcntl
 
 #undef getdents64
 ssize_t getdents64(int fd, void *buf, size_t size);

@@ -17,8 +17,11 @@ enum {
 	MTU_MIN = 68,		/* virtio 1.3 §5.1.4.1 */
 };
 
-/* Of a disk alone: blocks, base_size, overlay_limit. */
-enum { BLK_BYTES = offsetof(struct vm_device, limit) - offsetof(struct vm_device, blocks) };
+/* Of a disk alone: serial, blocks, base_size, overlay_limit; of an interface: mac, mtu. */
+enum {
+	BLK_BYTES = offsetof(struct vm_device, limit) - offsetof(struct vm_device, serial),
+	NET_BYTES = offsetof(struct vm_device, serial) - offsetof(struct vm_device, mac),
+};
 
 __attribute__((noinline)) static bool all_zero(const void *p, size_t len)
 {
@@ -61,9 +64,7 @@ static bool blocks_valid(const struct vm_blocks *b)
 static bool blk_valid(const struct vm_device *d)
 {
 	return d->nqueues == 1 && blk_flags_valid(d->flags) && blocks_valid(&d->blocks) &&
-	       overlay_valid(d) &&
-	       d->guest_cid == 0 && all_zero(d->mac, sizeof(d->mac)) && d->mtu == 0 &&
-	       all_zero(&d->limit[1], sizeof(d->limit[1])) &&
+	       overlay_valid(d) && all_zero(&d->limit[1], sizeof(d->limit[1])) &&
 	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
 }
 
@@ -80,22 +81,28 @@ static bool net_valid(const struct vm_device *d)
 	return pairs >= 1 && pairs <= PLAN_NET_PAIRS &&
 	       d->nqueues == 2 * pairs + (pairs > 1 ? 1 : 0) && net_flags_valid(d->flags) &&
 	       (pairs == 1 || (d->flags & VM_NET_USER) == 0) && (d->mac[0] & 1) == 0 &&
-	       !all_zero(d->mac, sizeof(d->mac)) && d->mtu >= MTU_MIN && d->guest_cid == 0 &&
-	       all_zero(d->serial, sizeof(d->serial));
+	       !all_zero(d->mac, sizeof(d->mac)) && d->mtu >= MTU_MIN;
 }
 
 static bool vsock_valid(const struct vm_device *d)
 {
 	return d->nqueues == 3 && d->flags == 0 && d->connections <= PLAN_VSOCK_CONNS &&
-	       d->guest_cid >= 3 &&
-	       d->guest_cid < UINT32_MAX && all_zero(d->mac, sizeof(d->mac)) && d->mtu == 0 &&
-	       all_zero(d->serial, sizeof(d->serial));
+	       d->connections != 0 && d->guest_cid >= 3 && d->guest_cid < UINT32_MAX;
+}
+
+/* Zero in all that only other kinds have. */
+static bool is_of_its_kind(const struct vm_device *d)
+{
+	const unsigned char *bytes = (const unsigned char *)d;
+
+	return (d->kind == VM_DEVICE_VSOCK || (d->connections | d->guest_cid) == 0) &&
+	       (d->kind == VM_DEVICE_BLK || all_zero(bytes + offsetof(struct vm_device, serial), BLK_BYTES)) &&
+	       (d->kind == VM_DEVICE_NET || all_zero(bytes + offsetof(struct vm_device, mac), NET_BYTES));
 }
 
 static bool device_valid(const struct vm_device *d)
 {
-	if ((d->connections != 0) != (d->kind == VM_DEVICE_VSOCK) ||
-	    (d->kind != VM_DEVICE_BLK && !all_zero((const char *)d + offsetof(struct vm_device, blocks), BLK_BYTES)) ||
+	if (!is_of_its_kind(d) ||
 	    !limit_values_ok(&d->limit[0]) || !limit_values_ok(&d->limit[1]))
 		return false;
 	switch ((enum vm_device_kind)d->kind) {

@@ -28,6 +28,7 @@ static const char *(*const glibc_signal)(int) = sigabbrev_np;
 #define close_range musl_close_range
 #include "core/musl.c"
 #undef ioctl
+#undef fcntl
 
 Test(musl, errno_names_are_those_of_glibc)
 {
@@ -95,6 +96,21 @@ Test(musl, ioctl_takes_requests_with_the_top_bit)
 	cr_assert_eq(n, 3);
 	cr_assert_eq(wide_ioctl(p[0], 0x80045430, &n), -1);	/* TIOCGPTN */
 	cr_assert_eq(errno, ENOTTY);
+}
+
+Test(musl, fcntl_takes_nothing_a_number_or_a_pointer)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = memfd_create("locked", 0), other;
+
+	cr_assert_eq(plain_fcntl(fd, F_SETFD, FD_CLOEXEC), 0);
+	cr_assert_eq(plain_fcntl(fd, F_GETFD), FD_CLOEXEC);
+	other = plain_fcntl(fd, F_DUPFD_CLOEXEC, 300);
+	cr_assert_eq(other, 300);
+	cr_assert_eq(plain_fcntl(fd, F_GETLK, &lock), 0);
+	cr_assert_eq(lock.l_type, F_UNLCK);
+	cr_assert_eq(plain_fcntl(999, F_GETFD), -1);
+	cr_assert_eq(errno, EBADF);
 }
 
 /* How a child that runs @f with @n ends: 0, or the signal that killed it. */
