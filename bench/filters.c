@@ -100,7 +100,8 @@ static double measure(const struct kind *k, int rounds)
 	return least;
 }
 
-/* In a child, which its parent ends: not every kind may. The coarse filter is the jailer's, and comes first. */
+/* In a child, which its parent ends: not every kind may. The coarse filter is the jailer's, and comes
+ * first. */
 static _Noreturn void be(const struct kind *k, int rounds, struct result *r)
 {
 	int zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
@@ -141,8 +142,9 @@ static int report(const struct kind *k, int rounds)
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	printf("{\"bench\":\"B12\",\"process\":\"%s\",\"call\":\"%s\",\"bare_ns\":%.1f,\"coarse_adds_ns\":%.1f,"
-	       "\"own_adds_ns\":%.1f,\"coarse_instructions\":%u,\"own_instructions\":%u,\"load_us\":%.0f}\n",
+	printf("{\"bench\":\"B12\",\"process\":\"%s\",\"call\":\"%s\",\"bare_ns\":%.1f,"
+	       "\"coarse_adds_ns\":%.1f,\"own_adds_ns\":%.1f,\"coarse_instructions\":%u,"
+	       "\"own_instructions\":%u,\"load_us\":%.0f}\n",
 	       k->name, k->call, r->bare_ns, r->coarse_ns - r->bare_ns, r->both_ns - r->coarse_ns,
 	       policy_jail.len, filter_of(k->name)->len, r->load_us);
 	fflush(stdout);

@@ -94,10 +94,11 @@ static bool vsock_valid(const struct vm_device *d)
 static bool is_of_its_kind(const struct vm_device *d)
 {
 	const unsigned char *bytes = (const unsigned char *)d;
+	const unsigned char *net = bytes + offsetof(struct vm_device, mac);
 
 	return (d->kind == VM_DEVICE_VSOCK || (d->connections | d->guest_cid) == 0) &&
-	       (d->kind == VM_DEVICE_BLK || all_zero(bytes + offsetof(struct vm_device, serial), BLK_BYTES)) &&
-	       (d->kind == VM_DEVICE_NET || all_zero(bytes + offsetof(struct vm_device, mac), NET_BYTES));
+	       (d->kind == VM_DEVICE_NET || all_zero(net, NET_BYTES)) &&
+	       (d->kind == VM_DEVICE_BLK || all_zero(net + NET_BYTES, BLK_BYTES));
 }
 
 static bool device_valid(const struct vm_device *d)

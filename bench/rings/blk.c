@@ -5,7 +5,7 @@
  * No guest runs: this program is the driver, in shared memory; it keeps so many requests in flight. See
  * vsock.c for what is compared.
  *
- *	build/bench/ring-blk FILE [ROUNDS [WAY]]	one line of JSON for each measure; FILE is overwritten */
+ *	build/bench/ring-blk FILE [ROUNDS [WAY]]	one line of JSON for each measure; overwrites FILE */
 #include "core/guestmem.c"
 #include "core/link.c"
 #include "core/virtqueue.c"
