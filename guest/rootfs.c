@@ -20,7 +20,9 @@
 #define UPPER  "/upper"
 #define ROOT   "/newroot"
 
-enum { WAIT_SECONDS = 30, POLL_NS = 2 * 1000 * 1000 };
+static const char *const kind_name[] = { "", "ext4", "squashfs", "erofs" };
+
+enum { WAIT_SECONDS = 30, POLL_NS = 2 * 1000 * 1000, DISK_BLOCK = 4096 };
 
 static uint32_t le32_at(const uint8_t *p)
 {
@@ -76,7 +78,6 @@ static int read_head(struct fail *f, uint8_t head[static ROOTFS_HEAD])
 
 static int mount_image(struct fail *f)
 {
-	static const char *const name[] = { "", "ext4", "squashfs", "erofs" };
 	uint8_t head[ROOTFS_HEAD];
 	enum rootfs_kind kind;
 
@@ -86,8 +87,8 @@ static int mount_image(struct fail *f)
 	if (kind == ROOTFS_UNKNOWN)
 		return fail(f, PROTO_FAIL_SETUP,
 			    "the root image is neither ext4 nor squashfs nor erofs");
-	modules_load_filesystem(name[kind]);
-	if (mount(DEVICE, LOWER, name[kind], MS_RDONLY, NULL) == 0)
+	modules_load_filesystem(kind_name[kind]);
+	if (mount(DEVICE, LOWER, kind_name[kind], MS_RDONLY, NULL) == 0)
 		return 0;
 	/* An ext4 that was not unmounted wants to replay its journal; the disk is read-only. */
 	if (kind == ROOTFS_EXT4 && errno == EROFS &&
@@ -96,8 +97,31 @@ static int mount_image(struct fail *f)
 	if (errno == ENODEV)
 		return fail(f, PROTO_FAIL_SETUP,
 			    "the root image is %s, which this kernel and its modules do not know",
-			    name[kind]);
-	return fail_errno(f, errno, "mount the root image as %s", name[kind]);
+			    kind_name[kind]);
+	return fail_errno(f, errno, "mount the root image as %s", kind_name[kind]);
+}
+
+/* What the other disks carry is for the command to mount, when no module can be loaded any more: so now. On
+ * one that carries nothing we know, it may yet make a file system that can be written.  One block of each is
+ * read, past the cache, which would read on: disks may have rate limits. */
+static void load_for_disks(void)
+{
+	static uint8_t block[DISK_BLOCK] __attribute__((aligned(DISK_BLOCK)));
+	char path[] = "/dev/vd?";
+
+	for (char letter = 'b'; letter <= 'z'; letter++) {
+		enum rootfs_kind kind = ROOTFS_UNKNOWN;
+		int fd;
+
+		path[sizeof(path) - 2] = letter;
+		fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+		if (fd < 0)
+			return;
+		if (read(fd, block, sizeof(block)) == sizeof(block))
+			kind = rootfs_kind(block);
+		close(fd);
+		modules_load_filesystem(kind_name[kind == ROOTFS_UNKNOWN ? ROOTFS_EXT4 : kind]);
+	}
 }
 
 static int mount_overlay(struct fail *f)
@@ -136,6 +160,7 @@ int rootfs_switch(struct fail *f)
 		return fail_errno(f, errno, "mkdir in the initramfs");
 	if (mount_image(f) < 0 || mount_overlay(f) < 0)
 		return -1;
+	load_for_disks();
 	modules_forget();
 	return switch_root(f);
 }
