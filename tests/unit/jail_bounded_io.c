@@ -50,7 +50,7 @@ static int make_block_device(char *path, size_t size)
 	snprintf(path, size, "/dev/loop%d", number);
 	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	loop = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || loop < 0 || ftruncate(fd, DEVICE_BYTES) < 0 ||
+	if (fd < 0 || loop < 0 || chown(path, r.uid, r.uid) < 0 || ftruncate(fd, DEVICE_BYTES) < 0 ||
 	    ioctl(loop, LOOP_SET_FD, fd) < 0)
 		return -1;
 	close(fd);

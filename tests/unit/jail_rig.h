@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RIG_PROCESSES = 12, RIG_MESSAGE = 4097, RIG_SECONDS = 30 };
+enum { RIG_PROCESSES = 12, RIG_MESSAGE = 4097, RIG_SECONDS = 120 };
 
 struct rig {
 	char dir[32];			/* images; run/ below it is the run directory */
@@ -43,6 +43,7 @@ struct rig {
 	int console;			/* becomes descriptor 5 of the jailer; 0: none */
 	int lock;			/* becomes descriptor 6 of the jailer; 0: none */
 	char bin[64];			/* where the programs are; "": the built ones */
+	char cgroup[48];		/* delegated to uid, of version 2, and the jailer starts below; "": none */
 	bool alone;			/* in a user namespace without any id but root's */
 	bool stopped;			/* the jailer stops itself before it is executed */
 };
@@ -120,6 +121,9 @@ static inline void rig_exec(const struct rig *r, int config, int client)
 	static char *const envp[] = { NULL };
 	char self[256] = "", path[288];
 
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/session/cgroup.procs", r->cgroup);
+	if (r->cgroup[0] != 0)
+		rig_put(path, "0");
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 ||
 	    dup2(config, 103) < 0 || dup2(client, 104) < 0)
 		_exit(99);
@@ -281,7 +285,8 @@ static inline bool rig_cgroup_left(const struct rig *r)
 		if (access(path, F_OK) == 0)
 			return true;
 	}
-	return false;
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/immure/%s", r->cgroup, r->name);
+	return r->cgroup[0] != 0 && access(path, F_OK) == 0;
 }
 
 /* Nothing of the VM exists any more: processes, cgroup, sockets, run directory. */

@@ -18,7 +18,7 @@ static inline FILE *usage_open(const struct rig *r, const char *controller, cons
 	f = fopen(path, "re");
 	if (f != NULL)
 		return f;
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/immure/%s/%s", r->name, file2);
+	snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/immure/%s/%s", r->cgroup, r->name, file2);
 	return fopen(path, "re");
 }
 

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # What a hostile process can waste, on a host with cgroup v2: tests/unit/jail_bounded.c.
 
-wasteful() {
+wasteful() { # [HOSTILE_UID=UID]
 	local test
 	for test in jail_bounded jail_bounded_io; do
-		status_of "$BUILD/unit/$test" --jobs 1 --verbose=1
+		status_of env "$@" "$BUILD/unit/$test" --jobs 1 --verbose=1
 		expect 0 "$STATUS" "exit status of $test"
 	done
 }
@@ -17,8 +17,9 @@ ask() {
 	expect "re $1" "$answer" "answer"
 }
 
-bounded() {
+bounded() { # [HOSTILE_UID=UID]
 	local vm pid n=0
+	rm -f "$WORK/questions" "$WORK/answers"
 	mkfifo "$WORK/questions" "$WORK/answers"
 	# shellcheck disable=SC2016 # expanded by the guest
 	start "$ROOTFS" -- sh -c 'while read -r q; do echo "re $q"; done' \
@@ -26,7 +27,7 @@ bounded() {
 	vm=$!
 	exec 7> "$WORK/questions" 8< "$WORK/answers"
 	ask "are you there"
-	wasteful > "$WORK/bounded.log" 2>&1 7>&- 8<&- &
+	wasteful "$@" > "$WORK/bounded.log" 2>&1 7>&- 8<&- &
 	pid=$!
 	while kill -0 $pid 2> /dev/null; do
 		n=$((n + 1))
@@ -45,3 +46,4 @@ bounded() {
 }
 
 CASE_LIMIT=1800 shared "CPU, memory, tasks, disk bandwidth and log are bounded, and a guest beside it answers all the while" bounded 3>&1
+CASE_LIMIT=1800 shared "so they are in a machine of an ordinary user's, by a cgroup that was delegated" bounded HOSTILE_UID=1000 3>&1
