@@ -175,7 +175,7 @@ Test(walls_vm, as_root_every_wall_stands_and_is_what_the_kernel_says, .timeout =
 		compare(json_array_get(list, 1 + i), r.pid[i]);
 	limits = json_object_get(json_array_get(list, 2), "limits");
 	cr_assert_eq(number(limits, "fsize"), 1 << 20);
-	cr_assert_eq(number(limits, "nofile"), BLK_NFDS);
+	cr_assert_eq(number(limits, "nofile"), BLK_BASE);
 	cr_assert_eq(number(limits, "core"), 0);
 	cr_assert_neq(rig_word(json_object_get(o, "cgroup"), "devices")[0], 0);
 	json_decref(o);
