@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* guest.c: what it takes the host to boot a Linux guest, and to serve its disk: the whole of immure, jailer and
- * all, beside QEMU's microvm with the same kernel, command line, initramfs and disk.
+/* guest.c: what it takes the host to boot a Linux guest, and to serve its disk: the whole of immure,
+ * jailer and all, beside QEMU's microvm with the same kernel, command line, initramfs and disk.
  *
  * For an emulated host in which one instruction takes one nanosecond: the time that passes is what host and
  * guest execute together. Exits and injected interrupts are counted by KVM's tracepoints.
@@ -83,8 +83,8 @@ static int config(long ops)
 	int fd = memfd_create("config", MFD_CLOEXEC);
 
 	dprintf(fd, "{\"name\":\"bench-guest\",\"id\":1,\"kernel\":\"%s\",\"initrd\":\"%s\",\"memory\":%u,"
-		"\"cmdline\":\"" CMDLINE "%ld\",\"disks\":[{\"path\":\"%s\",\"readonly\":true}]}", kernel, initramfs,
-		256u << 20, ops, disk);
+		"\"cmdline\":\"" CMDLINE "%ld\",\"disks\":[{\"path\":\"%s\",\"readonly\":true}]}",
+		kernel, initramfs, 256u << 20, ops, disk);
 	return fd >= 0 && lseek(fd, 0, SEEK_SET) == 0 ? fd : -1;
 }
 
@@ -132,10 +132,10 @@ static _Noreturn void become_qemu(long ops)
 	snprintf(append, sizeof(append), CMDLINE "%ld", ops);
 	snprintf(drive, sizeof(drive), "if=none,id=d,format=raw,readonly=on,file=%s", disk);
 	execlp("qemu-system-x86_64", "qemu-system-x86_64", "-M",
-	       "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=off", "-enable-kvm", "-cpu", "host",
-	       "-m", "256", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel,
-	       "-initrd", initramfs, "-append", append, "-drive", drive, "-device", "virtio-blk-device,drive=d",
-	       (char *)NULL);
+	       "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=off", "-enable-kvm",
+	       "-cpu", "host", "-m", "256", "-nodefaults", "-no-user-config", "-display", "none",
+	       "-no-reboot", "-kernel", kernel, "-initrd", initramfs, "-append", append,
+	       "-drive", drive, "-device", "virtio-blk-device,drive=d", (char *)NULL);
 	_exit(127);
 }
 
@@ -180,7 +180,9 @@ static void report(const char *bench, const char *name, struct cost ours, struct
 
 static struct cost difference(struct cost a, struct cost b)
 {
-	return (struct cost){ a.instructions - b.instructions, a.exits - b.exits, a.interrupts - b.interrupts };
+	return (struct cost){
+		a.instructions - b.instructions, a.exits - b.exits, a.interrupts - b.interrupts,
+	};
 }
 
 int main(int argc, char **argv)

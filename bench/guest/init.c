@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* init.c: process 1 of a measured guest: reads `ops` blocks of 4 KiB of the first disk, one after the other and
- * past its own cache, and resets the machine.
+/* init.c: process 1 of a measured guest: reads `ops` blocks of 4 KiB of the first disk, one after the
+ * other and past its own cache, and resets the machine.
  *
  * Statically linked, with only the kernel around it: what is measured is the machine. */
 #include <fcntl.h>
