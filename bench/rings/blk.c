@@ -131,8 +131,9 @@ static void drive(const struct way *w)
 	}
 }
 
-static uint64_t device_round(const struct way *w, struct measured *r, bool count)
+static uint64_t device_round(const void *way, struct measured *r, bool count)
 {
+	const struct way *w = way;
 	int fd = count ? counter(p.pid) : -1;
 	uint64_t before = device_ns(p.pid), calls;
 
@@ -164,27 +165,20 @@ static void *floor_thread(void *arg)
 	return &ns;
 }
 
-static uint64_t floor_round(const struct way *w)
+static uint64_t floor_round(const void *way)
 {
 	pthread_t thread;
 	void *ns;
 
-	cr_assert_eq(pthread_create(&thread, NULL, floor_thread, (void *)w), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, floor_thread, (void *)(uintptr_t)way), 0);
 	pthread_join(thread, &ns);
 	return *(uint64_t *)ns;
 }
 
 static void measure(const struct way *w, int rounds)
 {
-	struct measured r = { .ns = UINT64_MAX, .floor_ns = UINT64_MAX, .calls = -1 };
+	const struct measured r = measure_rounds(w, rounds, device_round, floor_round);
 
-	for (int i = 0; i < rounds; i++) {
-		uint64_t ns = device_round(w, &r, false), floor = floor_round(w);
-
-		r.ns = ns < r.ns ? ns : r.ns;
-		r.floor_ns = floor < r.floor_ns ? floor : r.floor_ns;
-	}
-	device_round(w, &r, true);
 	measured_print(&r, "blk", w->name, "request", REQUESTS);
 }
 

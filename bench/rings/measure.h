@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <linux/perf_event.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -57,6 +58,26 @@ struct measured {
 	double calls;			/* < 0: not counted */
 	double interrupts, kicks;
 };
+
+/* A round of one way through the device: its processor time, and in the struct what was counted; the system
+ * calls only when asked for.  And one of the floor. */
+typedef uint64_t device_round_fn(const void *way, struct measured *m, bool count);
+typedef uint64_t floor_round_fn(const void *way);
+
+static inline struct measured measure_rounds(const void *way, int rounds, device_round_fn *device,
+					     floor_round_fn *bare)
+{
+	struct measured least = { .ns = UINT64_MAX, .floor_ns = UINT64_MAX, .calls = -1 };
+
+	for (int i = 0; i < rounds; i++) {
+		uint64_t ns = device(way, &least, false), floor = bare(way);
+
+		least.ns = ns < least.ns ? ns : least.ns;
+		least.floor_ns = floor < least.floor_ns ? floor : least.floor_ns;
+	}
+	device(way, &least, true);
+	return least;
+}
 
 /* The line of JSON of @got: @n times @unit ("request") were measured. */
 static inline void measured_print(const struct measured *got, const char *ring, const char *way,

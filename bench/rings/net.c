@@ -234,8 +234,9 @@ static void guest_receives(const struct way *w)
 	cr_assert_eq(bytes, w->frames * frame);
 }
 
-static uint64_t device_round(const struct way *w, struct measured *r, bool count)
+static uint64_t device_round(const void *way, struct measured *r, bool count)
 {
+	const struct way *w = way;
 	int fd = count ? counter(p.pid) : -1;
 	uint64_t before = device_ns(p.pid), calls;
 
@@ -298,8 +299,9 @@ static void *floor_thread(void *arg)
 	return &ns;
 }
 
-static uint64_t floor_round(const struct way *w)
+static uint64_t floor_round(const void *way)
 {
+	const struct way *w = way;
 	pthread_t thread;
 	void *ns;
 
@@ -317,15 +319,8 @@ static uint64_t floor_round(const struct way *w)
 
 static void measure(const struct way *w, int rounds)
 {
-	struct measured r = { .ns = UINT64_MAX, .floor_ns = UINT64_MAX, .calls = -1 };
+	const struct measured r = measure_rounds(w, rounds, device_round, floor_round);
 
-	for (int i = 0; i < rounds; i++) {
-		uint64_t ns = device_round(w, &r, false), floor = floor_round(w);
-
-		r.ns = ns < r.ns ? ns : r.ns;
-		r.floor_ns = floor < r.floor_ns ? floor : r.floor_ns;
-	}
-	device_round(w, &r, true);
 	measured_print(&r, "net", w->name, "frame", w->frames);
 }
 

@@ -166,8 +166,9 @@ static void guest_round(const struct way *w)
 
 /* ---- the rounds ---- */
 
-static uint64_t device_round(const struct way *w, struct measured *r, bool count)
+static uint64_t device_round(const void *way, struct measured *r, bool count)
 {
+	const struct way *w = way;
 	struct end e = { .reads = w->to_host, .size = w->size };
 	int fd = count ? counter(p.pid) : -1;
 	uint64_t before, calls, ns;
@@ -190,8 +191,9 @@ static uint64_t device_round(const struct way *w, struct measured *r, bool count
 	return ns;
 }
 
-static uint64_t floor_round(const struct way *w)
+static uint64_t floor_round(const void *way)
 {
+	const struct way *w = way;
 	struct end a = { .reads = !w->to_host, .size = w->size };
 	struct end b = { .reads = w->to_host, .size = w->size };
 	int pair[2];
@@ -210,15 +212,8 @@ static uint64_t floor_round(const struct way *w)
 
 static void measure(const struct way *w, int rounds)
 {
-	struct measured r = { .ns = UINT64_MAX, .floor_ns = UINT64_MAX, .calls = -1 };
+	const struct measured r = measure_rounds(w, rounds, device_round, floor_round);
 
-	for (int i = 0; i < rounds; i++) {
-		uint64_t ns = device_round(w, &r, false), floor = floor_round(w);
-
-		r.ns = ns < r.ns ? ns : r.ns;
-		r.floor_ns = floor < r.floor_ns ? floor : r.floor_ns;
-	}
-	device_round(w, &r, true);
 	measured_print(&r, "vsock", w->name, "mib", TOTAL >> 20);
 }
 
