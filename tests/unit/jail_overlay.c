@@ -37,13 +37,6 @@ static void expect_fd(pid_t pid, int number, const char *dir, const char *name)
 	cr_assert_str_eq(got, want);
 }
 
-static void stop(struct rig *r)
-{
-	cr_assert_eq(send(r->client, "{\"op\":\"stop\"}", 13, 0), 13);
-	json_decref(rig_end(r, "stopped", 0));
-	rig_nothing_left(r);
-}
-
 static void remove_overlay(const struct rig *r)
 {
 	char path[64];
@@ -73,8 +66,8 @@ Test(jail_overlay, two_vms_hold_one_base_and_an_overlay_each, .timeout = 60)
 	cr_assert_eq(fsize.rlim_max, l.size);
 	rig_start(&third, over_file(&third, &file));
 	json_decref(rig_end(&third, "setup", 125));
-	stop(&file);
-	stop(&memory);
+	rig_stop(&file);
+	rig_stop(&memory);
 	remove_overlay(&file);
 	rig_remove(&third);
 	rig_remove(&memory);
@@ -108,7 +101,7 @@ Test(jail_overlay, what_is_none_is_found_out_in_the_jail, .timeout = 60)
 
 	rig_start(&r, over_file(&r, &r));
 	rig_running(&r);
-	stop(&r);
+	rig_stop(&r);
 	snprintf(path, sizeof(path), "%s/overlay", r.dir);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	cr_assert_eq(pwrite(fd, "\x0f", 1, OVERLAY_HEADER), 1);

@@ -55,21 +55,7 @@ static const char *vm(const struct rig *r, char gateway)
 
 static void stop(struct rig *r)
 {
-	cr_assert_eq(send(r->client, "{\"op\":\"stop\"}", 13, 0), 13);
-	json_decref(rig_end(r, "stopped", 0));
-	rig_nothing_left(r);
-	rig_remove(r);
-}
-
-static void setup_fails(struct rig *r, const char *config, const char *says)
-{
-	json_t *end;
-
-	rig_start(r, config);
-	end = rig_end(r, "setup", 125);
-	cr_assert_not_null(strstr(rig_word(end, "text"), says), "%s", rig_word(end, "text"));
-	json_decref(end);
-	cr_assert(!rig_cgroup_left(r), "cgroup left");
+	rig_stop(r);
 	rig_remove(r);
 }
 
@@ -173,14 +159,14 @@ Test(jail_passt, is_missing, .timeout = 60)
 	struct rig r = rig_apart(0);
 
 	cr_assert_eq(mount("none", "/usr/bin", "tmpfs", 0, NULL), 0);
-	setup_fails(&r, vm(&r, '2'), "apt install passt");
+	rig_setup_fails(&r, vm(&r, '2'), "apt install passt");
 }
 
 Test(jail_passt, cannot_start, .timeout = 60)
 {
 	struct rig r = rig_faked(0);
 
-	setup_fails(&r, vm(&r, '1'), "passt: bad news");
+	rig_setup_fails(&r, vm(&r, '1'), "passt: bad news");
 }
 
 Test(jail_passt, is_no_program, .timeout = 60)
@@ -188,7 +174,7 @@ Test(jail_passt, is_no_program, .timeout = 60)
 	struct rig r = rig_apart(0);
 
 	cr_assert_eq(mount("/etc/passwd", PASST, NULL, MS_BIND, NULL), 0);
-	setup_fails(&r, vm(&r, '2'), "execute the program");
+	rig_setup_fails(&r, vm(&r, '2'), "execute the program");
 }
 
 Test(jail_passt, has_no_route, .timeout = 60)
@@ -196,14 +182,14 @@ Test(jail_passt, has_no_route, .timeout = 60)
 	struct rig r = rig_apart(0);
 
 	cr_assert_eq(unshare(CLONE_NEWNET), 0);
-	setup_fails(&r, vm(&r, '2'), "default route");
+	rig_setup_fails(&r, vm(&r, '2'), "default route");
 }
 
 Test(jail_passt, that_never_locks_itself_in_is_none, .timeout = 60)
 {
 	struct rig r = rig_faked(0);
 
-	setup_fails(&r, vm(&r, '9'), "does not lock itself in");
+	rig_setup_fails(&r, vm(&r, '9'), "does not lock itself in");
 }
 
 Test(jail_passt, that_clings_to_life_is_killed, .timeout = 60)

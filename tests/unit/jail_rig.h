@@ -339,4 +339,25 @@ static inline void rig_remove(struct rig *r)
 	cr_assert(rmdir(path) == 0 && rmdir(r->dir) == 0, "files left in %s", r->dir);
 }
 
+/* Ends the VM, of which nothing is left then. */
+static inline void rig_stop(struct rig *r)
+{
+	cr_assert_eq(send(r->client, "{\"op\":\"stop\"}", 13, 0), 13);
+	json_decref(rig_end(r, "stopped", 0));
+	rig_nothing_left(r);
+}
+
+/* A VM of @config does not start, because of what @says; nothing is left of it, and of the rig. */
+static inline void rig_setup_fails(struct rig *r, const char *config, const char *says)
+{
+	json_t *end;
+
+	rig_start(r, config);
+	end = rig_end(r, "setup", 125);
+	cr_assert_not_null(strstr(rig_word(end, "text"), says), "%s", rig_word(end, "text"));
+	json_decref(end);
+	cr_assert(!rig_cgroup_left(r), "cgroup left");
+	rig_remove(r);
+}
+
 #endif

@@ -70,20 +70,7 @@ static void tap_goes(void)
 
 static void stop(struct rig *r)
 {
-	cr_assert_eq(send(r->client, "{\"op\":\"stop\"}", 13, 0), 13);
-	json_decref(rig_end(r, "stopped", 0));
-	rig_nothing_left(r);
-	rig_remove(r);
-}
-
-static void setup_fails(struct rig *r, const char *config, const char *says)
-{
-	json_t *end;
-
-	rig_start(r, config);
-	end = rig_end(r, "setup", 125);
-	cr_assert_not_null(strstr(rig_word(end, "text"), says), "%s", rig_word(end, "text"));
-	json_decref(end);
+	rig_stop(r);
 	rig_remove(r);
 }
 
@@ -205,7 +192,7 @@ Test(jail_tap, one_for_one_queue_does_not_serve_two, .timeout = 60)
 	struct rig r = rig_in_new_network(0);
 
 	make_tap(0, 0, true);
-	setup_fails(&r, vm(&r, "\"tap\":\"t0\",\"queues\":2"), "attach to tap t0");
+	rig_setup_fails(&r, vm(&r, "\"tap\":\"t0\",\"queues\":2"), "attach to tap t0");
 }
 
 Test(jail_tap, one_that_is_in_use_is_refused, .timeout = 60)
@@ -213,7 +200,7 @@ Test(jail_tap, one_that_is_in_use_is_refused, .timeout = 60)
 	struct rig r = rig_in_new_network(0);
 	int fd = make_tap(0, 0, false);
 
-	setup_fails(&r, vm(&r, "\"tap\":\"t0\""), "another program is attached to it");
+	rig_setup_fails(&r, vm(&r, "\"tap\":\"t0\""), "another program is attached to it");
 	close(fd);
 }
 
@@ -221,7 +208,7 @@ Test(jail_tap, what_is_no_tap_is_refused, .timeout = 60)
 {
 	struct rig r = rig_in_new_network(0);
 
-	setup_fails(&r, vm(&r, "\"tap\":\"lo\""), "attach to tap lo");
+	rig_setup_fails(&r, vm(&r, "\"tap\":\"lo\""), "attach to tap lo");
 }
 
 /* Udev makes the two devices everybody's; here they are in a mount namespace of this test. */
@@ -252,7 +239,7 @@ Test(jail_tap, without_root_the_kernel_decides, .timeout = 120)
 	stop(&r);
 	r = rig_in_new_network(SOMEBODY);
 	make_tap(0, SOMEBODY + 1, true);
-	setup_fails(&r, vm(&r, "\"tap\":\"t0\""), "it belongs to another user");
+	rig_setup_fails(&r, vm(&r, "\"tap\":\"t0\""), "it belongs to another user");
 	r = rig_in_new_network(SOMEBODY);
-	setup_fails(&r, vm(&r, "\"tap\":\"t0\""), "making it takes root");
+	rig_setup_fails(&r, vm(&r, "\"tap\":\"t0\""), "making it takes root");
 }

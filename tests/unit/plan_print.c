@@ -191,20 +191,18 @@ Test(plan_print, a_descriptor_has_the_name_the_policies_use)
 	cr_assert_str_eq(plan_fd_name(PROGRAM_VSOCK, 1, buf, sizeof(buf)), "FD_PAGES");
 }
 
+static void print_both(FILE *out, const struct plan *plan)
+{
+	plan_print(out, plan);
+	plan_print_json(out, plan);
+}
+
 Test(plan_print, a_network_interface_and_what_it_takes)
 {
 	static const char text[] = "{\"name\":\"v\",\"kernel\":\"/k\",\"net\":[{\"tap\":\"t0\","
 		"\"queues\":2,\"mac\":\"52:54:00:00:00:01\",\"offload\":false}]}";
-	struct plan_caller who = { 0 };
-	struct failure f;
-	char *out = NULL;
-	size_t size;
-	FILE *file = open_memstream(&out, &size);
+	char *out = printed_of(text, plan_print);
 
-	cr_assert_eq(config_parse(&c, text, strlen(text), &f), 0, "%s", f.text);
-	plan_make(&p, &c, &who);
-	plan_print(file, &p);
-	fclose(file);
 	cr_assert_not_null(strstr(out, "setpcap net_admin dac_override"));
 	cr_assert_not_null(strstr(out, "process net0: immure-net, uid"));
 	cr_assert_not_null(strstr(out, "  filters: jail, net\n"));
@@ -219,17 +217,8 @@ Test(plan_print, a_network_through_passt)
 {
 	static const char text[] = "{\"name\":\"v\",\"kernel\":\"/k\",\"net\":[{\"mac\":\"52:54:00:00:00:01\","
 		"\"user\":{\"address\":\"10.0.2.15/24\",\"gateway\":\"10.0.2.2\"}}]}";
-	struct plan_caller who = { 0 };
-	struct failure f;
-	char *out = NULL;
-	size_t size;
-	FILE *file = open_memstream(&out, &size);
+	char *out = printed_of(text, print_both);
 
-	cr_assert_eq(config_parse(&c, text, strlen(text), &f), 0, "%s", f.text);
-	plan_make(&p, &c, &who);
-	plan_print(file, &p);
-	plan_print_json(file, &p);
-	fclose(file);
 	cr_assert_null(strstr(out, "net_admin"), "without a tap it is given up at once");
 	cr_assert_not_null(strstr(out, "    16  NET_TAP0         passt, a frame after the other; the guest is "
 				  "52:54:00:00:00:01, 10.0.2.15/24, gateway 10.0.2.2, host's resolver at none, "
