@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,8 +19,10 @@
 #define SYS_mseal 462			/* Linux 6.10 */
 #endif
 
-/* By the linker: where the program begins and ends. */
-extern const char __ehdr_start[], _end[];
+#define PAGE ((uintptr_t)4096)
+
+/* By the linker: where the program begins, where what the file holds of it ends, and the whole. */
+extern const char __ehdr_start[], __bss_start[], _end[];
 
 const struct seal_filter *policy_pick(const struct seal_policy *p, unsigned int when)
 {
@@ -33,13 +37,27 @@ const struct seal_filter *policy_pick(const struct seal_policy *p, unsigned int 
 	return &p->variant[index];
 }
 
+/* By ONFAULT: a page that is never needed is not held, and those of the C library's start are gone by
+ * now.  Zeroed memory (.bss) is left out: it is in no file that it could be read from again. */
+int hold_memory(void)
+{
+	const uint64_t none[2] = { 0, 0 };
+	uintptr_t start = (uintptr_t)__ehdr_start & ~(PAGE - 1);
+	uintptr_t end = ((uintptr_t)__bss_start + PAGE - 1) & ~(PAGE - 1);
+
+	/* EPERM, ENOMEM: the limit that immure was started with is zero, or too low. */
+	if (syscall(SYS_mlock2, start, end - start, (unsigned long)MLOCK_ONFAULT) < 0 &&
+	    errno != EPERM && errno != ENOMEM)
+		return -errno;
+	return syscall(SYS_prlimit64, 0l, (long)RLIMIT_MEMLOCK, none, NULL) < 0 ? -errno : 0;
+}
+
 /* The segments lie next to each other, so one call does for all; were there a hole between two,
  * the kernel would refuse it (ENOMEM), and the program would not start. */
 int seal_memory(void)
 {
-	const uintptr_t page = 4096;
-	uintptr_t start = (uintptr_t)__ehdr_start & ~(page - 1);
-	uintptr_t end = ((uintptr_t)_end + page - 1) & ~(page - 1);
+	uintptr_t start = (uintptr_t)__ehdr_start & ~(PAGE - 1);
+	uintptr_t end = ((uintptr_t)_end + PAGE - 1) & ~(PAGE - 1);
 
 	if (syscall(SYS_mseal, start, end - start, 0ul) < 0 && errno != ENOSYS)
 		return -errno;

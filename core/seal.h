@@ -52,6 +52,12 @@ extern const struct seal_filter policy_jailer;
 /* The filter for a configuration that has @when; words that @p does not use change nothing. */
 const struct seal_filter *policy_pick(const struct seal_policy *p, unsigned int when);
 
+/* Holds the program's pages in memory from their first use on, and gives up the right to lock any more
+ * (RLIMIT_MEMLOCK becomes 0).  They count as their VM's, and a VM at its memory limit would otherwise read
+ * them from their file again and again instead of ending.  A limit too low for it is no error: they are
+ * not held then.  Returns 0 or -errno. */
+int hold_memory(void);
+
 /* Makes the program's image (text, constants, relocations, data) unmappable and its protections
  * final, where the kernel can (6.10).  Returns 0 or -errno. */
 int seal_memory(void);

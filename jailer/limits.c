@@ -2,8 +2,8 @@
 /* limits.c: what even an unfiltered process could not exceed.
  *
  * CORE 0 because a core would contain guest memory.  FSIZE: nobody writes files but a block
- * device process, and that never beyond the end of its image.  MEMLOCK, MSGQUEUE, NICE and
- * RTPRIO 0: nothing of ours locks, queues or wants priority. */
+ * device process, and that never beyond the end of its image.  MSGQUEUE, NICE and RTPRIO 0:
+ * nothing of ours queues or wants priority.  MEMLOCK: a program locks itself and then sets it to 0. */
 #include "jailer/limits.h"
 
 #include <errno.h>
@@ -32,6 +32,14 @@ static int limit(int what, uint64_t value)
 	return syscall(SYS_prlimit64, 0, (long)what, r, NULL) < 0 ? -errno : 0;
 }
 
+/* What may be locked at most; a host may allow less than we would take. */
+static uint64_t lockable(void)
+{
+	uint64_t now[2] = { 0 };
+
+	return syscall(SYS_prlimit64, 0, (long)RLIMIT_MEMLOCK, NULL, now) < 0 ? 0 : now[1];
+}
+
 int limits_check(const struct plan *p, struct failure *f)
 {
 	uint64_t need = p->supervisor.limits.nofile, now[2] = { 0 };
@@ -54,9 +62,9 @@ int limits_apply(const struct plan_limits *l, uint64_t fsize)
 		int what;
 		uint64_t value;
 	} all[] = {
-		{ RLIMIT_CORE, 0 },	{ RLIMIT_MEMLOCK, 0 },	{ RLIMIT_MSGQUEUE, 0 },
-		{ RLIMIT_NICE, 0 },	{ RLIMIT_RTPRIO, 0 },	{ RLIMIT_NOFILE, l->nofile },
-		{ RLIMIT_NPROC, l->nproc },
+		{ RLIMIT_CORE, 0 },	{ RLIMIT_MSGQUEUE, 0 },	{ RLIMIT_NICE, 0 },
+		{ RLIMIT_RTPRIO, 0 },	{ RLIMIT_NOFILE, l->nofile },	{ RLIMIT_NPROC, l->nproc },
+		{ RLIMIT_MEMLOCK, min_u64(l->memlock, lockable()) },
 	};
 
 	for (size_t i = 0; i < array_len(all); i++) {

@@ -102,7 +102,8 @@ static void plan_vmm(struct plan *p)
 	for (unsigned i = 0; i < c->vcpus; i++)
 		born(pp, VMM_VCPU0 + i);
 	/* One thread a vCPU, the main thread, and the one KVM adds for its huge pages. */
-	pp->limits = (struct plan_limits){ .nofile = VMM_NFDS, .nproc = c->vcpus + 2 };
+	pp->limits = (struct plan_limits){ .nofile = VMM_NFDS, .nproc = c->vcpus + 2,
+					   .memlock = PLAN_MEMLOCK };
 }
 
 static void plan_blk(struct plan *p, unsigned d)
@@ -119,7 +120,7 @@ static void plan_blk(struct plan *p, unsigned d)
 		add(pp, BLK_BASE, OBJ_DISK, d);
 	pp->limits = (struct plan_limits){
 		.nofile = p->config->disk[d].overlay ? BLK_NFDS : BLK_BASE, .nproc = 1,
-		.fsize = p->config->disk[d].readonly ? 0 : PLAN_FSIZE_DISK,
+		.fsize = p->config->disk[d].readonly ? 0 : PLAN_FSIZE_DISK, .memlock = PLAN_MEMLOCK,
 	};
 }
 
@@ -137,7 +138,7 @@ static void plan_net(struct plan *p, unsigned d)
 	for (unsigned i = 0; i < config_net(c, d)->queues; i++)
 		add(pp, NET_TAP0 + i, config_net(c, d)->tap != NULL ? OBJ_TAP : OBJ_PASST_NET,
 		    config_net(c, d)->tap != NULL ? d * PLAN_NET_PAIRS + i : 0);
-	pp->limits = (struct plan_limits){ .nofile = NET_NFDS, .nproc = 1 };
+	pp->limits = (struct plan_limits){ .nofile = NET_NFDS, .nproc = 1, .memlock = PLAN_MEMLOCK };
 }
 
 static void plan_vsock(struct plan *p, unsigned d)
@@ -161,6 +162,7 @@ static void plan_vsock(struct plan *p, unsigned d)
 	pp->dynamic_from = VSOCK_CONN0;
 	pp->limits = (struct plan_limits){
 		.nofile = PLAN_VSOCK_NOFILE(p->config->vsock_connections), .nproc = 1,
+		.memlock = PLAN_MEMLOCK,
 	};
 }
 

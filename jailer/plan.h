@@ -78,15 +78,16 @@ struct plan_fd {
 	uint8_t index;
 };
 
-/* Resource limits that differ between processes.  The same for all: CORE, MEMLOCK, MSGQUEUE,
- * NICE, RTPRIO 0. */
+/* Resource limits that differ between processes.  The same for all: CORE, MSGQUEUE, NICE, RTPRIO 0. */
 #define PLAN_FSIZE_DISK (UINT64_MAX - 1)	/* size of the image, known when it is open */
 #define PLAN_FSIZE_ANY  UINT64_MAX		/* left as it is */
+#define PLAN_MEMLOCK    (512 * 1024)		/* more than any of our programs has */
 
 struct plan_limits {
 	uint64_t nofile;
 	uint64_t nproc;		/* tasks of this process's own user id */
 	uint64_t fsize;		/* bytes, or PLAN_FSIZE_* */
+	uint64_t memlock;	/* bytes, until it has locked its program and gives that up, too */
 };
 
 struct plan_process {

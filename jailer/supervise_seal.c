@@ -103,6 +103,8 @@ int supervise_seal(struct opened *o, const struct spawn *s, struct failure *f)
 	violation_pump();
 	rc = limits_code();
 	if (rc == 0)
+		rc = hold_memory();
+	if (rc == 0)
 		rc = seal_memory();
 	if (rc == 0)
 		rc = seal(&policy_jailer);

@@ -25,6 +25,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -110,6 +111,7 @@ static const struct {
 	{ "madvise", "advice", 2 },	{ "memfd_create", "flags", 1 },
 	{ "futex", "op", 1 },		{ "getrandom", "flags", 2 },
 	{ "membarrier", "cmd", 0 },	{ "mseal", "flags", 2 },
+	{ "mlock2", "flags", 2 },
 	{ "prctl", "option", 0 },	{ "arch_prctl", "option", 0 },
 	{ "seccomp", "op", 0 },		{ "seccomp", "flags", 1 },
 	{ "ptrace", "request", 0 },	{ "ptrace", "pid", 1 },
@@ -154,7 +156,7 @@ static const struct number constants[] = {
 	CONSTANT(MAP_FIXED), CONSTANT(MAP_FIXED_NOREPLACE), CONSTANT(MAP_NORESERVE),
 	CONSTANT(MAP_STACK), CONSTANT(MAP_POPULATE),
 	CONSTANT(MADV_DONTNEED), CONSTANT(MADV_DONTDUMP), CONSTANT(MADV_FREE),
-	CONSTANT(MADV_REMOVE),
+	CONSTANT(MADV_REMOVE), CONSTANT(MLOCK_ONFAULT), CONSTANT(RLIMIT_MEMLOCK),
 	CONSTANT(F_GETFD), CONSTANT(F_SETFD), CONSTANT(F_GETFL), CONSTANT(F_SETFL),
 	CONSTANT(F_DUPFD_CLOEXEC), CONSTANT(F_ADD_SEALS), CONSTANT(F_GET_SEALS),
 	CONSTANT(SEEK_SET), CONSTANT(FD_CLOEXEC), CONSTANT(O_NONBLOCK), CONSTANT(O_CLOEXEC),

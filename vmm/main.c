@@ -95,8 +95,10 @@ static int seal_self(const struct vmm *v)
 {
 	unsigned when = (v->config.initrd_size != 0 ? WHEN_INITRAMFS : 0u) |
 			(v->config.ndevices != 0 ? WHEN_DEVICES : 0u);
-	int rc = seal_memory();
+	int rc = hold_memory();
 
+	if (rc == 0)
+		rc = seal_memory();
 	if (rc == 0)
 		rc = seal(policy_pick(&policy_vmm_main, when));
 	if (rc < 0)

@@ -242,7 +242,9 @@ int main(int argc, char **argv)
 		die_errno(-rc, "blk: descriptors");
 	configure(argc == 2 ? argv[1] : "", &d);
 	setup(&d);
-	rc = seal_memory();
+	rc = hold_memory();
+	if (rc == 0)
+		rc = seal_memory();
 	if (rc == 0)
 		rc = seal(policy_pick(&policy_blk, when(&d)));
 	if (rc < 0)

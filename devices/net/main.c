@@ -270,7 +270,9 @@ int main(int argc, char **argv)
 		die_errno(-rc, "net: descriptors");
 	configure(argc == 2 ? argv[1] : "", &d);
 	setup(&d);
-	rc = seal_memory();
+	rc = hold_memory();
+	if (rc == 0)
+		rc = seal_memory();
 	if (rc == 0)
 		rc = seal(&policy_net);
 	if (rc < 0)

@@ -257,7 +257,9 @@ int main(int argc, char **argv)
 	make_epoll();
 	fill_gaps();
 	set_up(d);
-	rc = seal_memory();
+	rc = hold_memory();
+	if (rc == 0)
+		rc = seal_memory();
 	if (rc == 0)
 		rc = seal(&policy_vsock);
 	if (rc < 0)

@@ -252,7 +252,7 @@ Test(place, a_descriptor_that_is_absent_is_an_error)
 
 static int limit_all(void *unused)
 {
-	struct plan_limits l = { .nofile = 40, .nproc = 1, .fsize = PLAN_FSIZE_DISK };
+	struct plan_limits l = { .nofile = 40, .nproc = 1, .fsize = PLAN_FSIZE_DISK, .memlock = 4096 };
 	struct rlimit r;
 
 	(void)unused;
@@ -264,12 +264,31 @@ static int limit_all(void *unused)
 		return 3;
 	if (getrlimit(RLIMIT_CORE, &r) != 0 || r.rlim_max != 0)
 		return 4;
-	return getrlimit(RLIMIT_MEMLOCK, &r) == 0 && r.rlim_max == 0 ? 0 : 5;
+	return getrlimit(RLIMIT_MEMLOCK, &r) == 0 && r.rlim_max == 4096 ? 0 : 5;
 }
 
 Test(limits, are_hard_and_soft)
 {
 	cr_assert_eq(forked(limit_all, NULL), 0);
+}
+
+/* A host's own limit is not exceeded, not even by root, who could. */
+static int limit_below(void *unused)
+{
+	const struct plan_limits l = { .nofile = 40, .nproc = 1, .fsize = PLAN_FSIZE_ANY,
+				       .memlock = PLAN_MEMLOCK };
+	const struct rlimit less = { 8192, 8192 };
+	struct rlimit r;
+
+	(void)unused;
+	if (setrlimit(RLIMIT_MEMLOCK, &less) != 0 || limits_apply(&l, 0) != 0)
+		return 1;
+	return getrlimit(RLIMIT_MEMLOCK, &r) == 0 && r.rlim_max == 8192 ? 0 : 2;
+}
+
+Test(limits, what_may_be_locked_is_never_more_than_the_host_allows)
+{
+	cr_assert_eq(forked(limit_below, NULL), 0);
 }
 
 static int limit_block_device(void *unused)

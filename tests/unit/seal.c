@@ -3,6 +3,7 @@
 #include "core/seal.c"
 
 #include <criterion/criterion.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -70,6 +71,45 @@ static int endless(void)
 	const struct seal_filter f = { "endless", 3, no_getppid };
 
 	return seal(&f) == -EINVAL ? 0 : 1;
+}
+
+/* Whether this process has locked more than nothing, and may lock no more. */
+static int held(int expected)
+{
+	struct rlimit r;
+
+	if (hold_memory() != 0)
+		return 1;
+	if (getrlimit(RLIMIT_MEMLOCK, &r) != 0 || r.rlim_cur != 0 || r.rlim_max != 0)
+		return 2;
+	return status_of("VmLck") > 0 ? !expected : expected;
+}
+
+static int hold(void)
+{
+	return held(1);
+}
+
+static int hold_without_right(void)
+{
+	const struct rlimit none = { 0, 0 };
+	/* Root's CAP_IPC_LOCK would stand above the limit. */
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct nothing[2] = { 0 };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 || syscall(SYS_capset, &h, nothing) != 0)
+		return 3;
+	return held(0);
+}
+
+Test(seal, the_program_is_held_in_memory_and_nothing_else_may_be)
+{
+	cr_assert_eq(child(hold), 0);
+}
+
+Test(seal, a_host_that_lets_nothing_be_locked_is_no_error)
+{
+	cr_assert_eq(child(hold_without_right), 0);
 }
 
 Test(seal, filter_and_no_new_privs_are_on)
