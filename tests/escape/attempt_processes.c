@@ -21,7 +21,7 @@
 #define PR_SET_MDWE 65
 #endif
 
-enum { PAGE = 4096, PEERS = 24, RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
+enum { PAGE = 4096, PEERS = 24, THREADS = 10000, RWX = PROT_READ | PROT_WRITE | PROT_EXEC };
 
 /* Code and data to attack that nothing else needs. */
 __asm__(".section .text.victim,\"ax\"\n	.balign 4096\nescape_code:\n	.zero 8192, 0x90\n	.text\n");
@@ -47,6 +47,38 @@ static long peer(void)
 	return PEERS;
 }
 
+/* As many as the process gets, all alive until the last was refused, and gone before this returns, unless
+ * the coarse filter is alone: that lets threads begin, but not end. */
+static long start_threads(void)
+{
+	static char stack[PAGE] __attribute__((aligned(16)));
+	static volatile int end, gone;
+	long rc = 0;
+	int born = 0;
+
+	end = gone = 0;
+	for (int n = 0; n < THREADS && rc >= 0; n++) {
+		/* A thread has nothing on the stack that they share, and no call but its end. */
+		__asm__ volatile("syscall\n	test %%rax, %%rax\n	jnz 1f\n"
+				 "2:	pause\n	cmpl $0, %1\n	je 2b\n"
+				 "	lock incl %2\n"
+				 "	xor %%edi, %%edi\n	mov %3, %%eax\n	syscall\n1:"
+				 : "=a"(rc), "+m"(end), "+m"(gone)
+				 : "i"(SYS_exit), "0"(SYS_clone),
+				   "D"(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+				       CLONE_THREAD | CLONE_SYSVSEM),
+				   "S"(stack + PAGE), "d"(0)
+				 : "rcx", "r11", "r10", "r8", "memory");
+		born += rc > 0;
+	}
+	if (escape_without(LAYER_TIGHT))
+		return rc < 0 ? rc : 0;
+	end = 1;
+	while (gone < born)
+		__builtin_ia32_pause();
+	return rc < 0 ? rc : 0;
+}
+
 static long start_process(unsigned sub)
 {
 	struct clone_args args = { .exit_signal = SIGCHLD };
@@ -58,6 +90,7 @@ static long start_process(unsigned sub)
 	case 2: rc = CALL(SYS_vfork); break;
 	case 3: rc = CALL(SYS_clone, SIGCHLD); break;
 	case 5: rc = CALL(SYS_clone3, &args, sizeof(args)); break;
+	case 6: return start_threads();
 	case 4:
 		/* The thread has nothing on its stack and no call it could be killed for. */
 		__asm__ volatile("syscall\n	test %%rax, %%rax\n	jnz 1f\n"

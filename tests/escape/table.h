@@ -145,6 +145,7 @@ enum escape_way {
 	SUB(18, 3, "*", REFUSED, "clone", "EAGAIN:X", "clone a process")                                   \
 	SUB(18, 4, "*", REFUSED, "clone", "EAGAIN:X EINVAL:P", "clone a thread")                                    \
 	SUB(18, 5, "*", REFUSED, "clone3", "EAGAIN:X", "clone3")                                           \
+	SUB(18, 6, "*", REFUSED, "clone", "EAGAIN:X EINVAL:P", "ten thousand threads at once")             \
 	SUB(19, 1, "*", REFUSED, "ptrace", "EPERM:U ESRCH:P", "attach to another process of the VM")       \
 	SUB(19, 2, "*", REFUSED, "ptrace", "EPERM:U ESRCH:P", "seize another process of the VM")           \
 	SUB(19, 3, "*", REFUSED, "ptrace", "EPERM:U ESRCH:P", "attach to a process of the host")           \
