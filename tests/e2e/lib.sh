@@ -7,8 +7,7 @@
 passed=0 failed=0 skipped=0
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/immure-e2e.XXXXXX")
 HOST_KERNEL=$(uname -r)
-# In memory: read over the host's 9p, the pages of a program are its machine's, and one that has reached its
-# memory limit reads them again and again instead of ending.
+# In memory: the host reads its 9p slowly.
 mkdir "$WORK/bin"
 cp "$BUILD"/bin/immure* "$WORK/bin/"
 IMMURE=$WORK/bin/immure

@@ -51,7 +51,9 @@ one_writer() {
 	status_of wait "$pid"
 }
 memory_limit() {
-	# The image's pages in tmpfs are charged to the VM that writes them, and outgrow its limit.
+	# The image's pages in tmpfs are charged to the VM that writes them, and outgrow its limit.  Those of its
+	# programs could be given back, and read again from a slow file system: the VM would never end.
+	local IMMURE=$BUILD/bin/immure
 	make_target
 	reason_of --disk "$DISKS/target" "$ROOTFS" -- dd if=/dev/zero of=/dev/vdb bs=1M oflag=direct
 	expect memory-limit "$REASON" "end reason"
