@@ -41,7 +41,7 @@ const struct seal_filter *policy_pick(const struct seal_policy *p, unsigned int 
  * now.  Zeroed memory (.bss) is left out: it is in no file that it could be read from again. */
 int hold_memory(void)
 {
-	const uint64_t none[2] = { 0, 0 };
+	static const uint64_t none[2];
 	uintptr_t start = (uintptr_t)__ehdr_start & ~(PAGE - 1);
 	uintptr_t end = ((uintptr_t)__bss_start + PAGE - 1) & ~(PAGE - 1);
 

@@ -43,6 +43,10 @@ _Static_assert(sizeof(struct blk_config) <= LINK_CONFIG_BYTES, "fits a HELLO");
 /* One turn: long enough to be cheap, short enough that an order of the VMM does not wait. */
 enum { TURN_CHAINS = 128, TURN_BYTES = 1 << 20 };
 
+/* How far a read that waits for the disk looks: as many as disks take at once, without much of the host's
+ * memory. */
+enum { LOOK_CHAINS = 32, LOOK_BYTES = 2 << 20 };
+
 /* Sectors: what any host file system can give back. */
 enum { DISCARD_ALIGNMENT = 8 };
 
@@ -136,6 +140,7 @@ void blk_reset(struct blk *b)
 {
 	vq_reset(&b->vq);
 	b->terms.features = 0;
+	b->seen = 0;
 }
 
 static void count(struct blk *b, uint64_t since)
@@ -157,18 +162,64 @@ static void count(struct blk *b, uint64_t since)
 	meter_request(&b->meter, op, len, r->status == VIRTIO_BLK_S_OK, since);
 }
 
+/* Has the host begin with the reads behind one that it has to wait for, so that a disk which can do many
+ * things at once does.  The chains are put back and served in their turn, from the start.  False: the queue
+ * is broken. */
+static bool look_ahead(struct blk *b)
+{
+	struct blk_request *r = &b->later;
+	uint16_t head[LOOK_CHAINS];
+	uint64_t bytes = 0;
+	unsigned n = 0;
+	int rc = 1;
+
+	if (b->seen > LOOK_CHAINS / 2)
+		return true;
+	while (n < LOOK_CHAINS && bytes < LOOK_BYTES && (rc = vq_pop(&b->vq, &r->chain)) > 0) {
+		head[n++] = r->chain.head;
+		if (!request_reads(r, &b->terms))
+			continue;
+		if (n > b->seen)
+			disk_will_read(&b->disk, r->at, r->len);
+		bytes += r->len;
+	}
+	b->seen = n;
+	while (n > 0) {
+		r->chain.head = head[--n];
+		vq_unpop(&b->vq, &r->chain);
+	}
+	return rc >= 0;
+}
+
+/* Carries out the request in b->request.  A driver that is held back by its rate must not have the host
+ * read what it has not paid for. */
+static bool carry_out(struct blk *b)
+{
+	struct blk_request *r = &b->request;
+	bool ok = true;
+
+	b->slow = r->type == VIRTIO_BLK_T_FLUSH || r->nranges > 0 || r->durable;
+	if (r->type == VIRTIO_BLK_T_IN && b->disk.ahead && !meter_limited(&b->meter)) {
+		if (request_run_cached(r, &b->disk, b->iov))
+			return true;
+		b->slow = b->disk.ahead;
+		ok = !b->slow || look_ahead(b);
+	}
+	request_run(r, &b->disk, b->iov);
+	return ok;
+}
+
 /* Answers the request in b->request.  False: there is no way to. */
 static bool serve_one(struct blk *b, uint32_t *reason)
 {
 	struct blk_request *r = &b->request;
 
-	if (r->chain.write_len == 0) {
-		*reason = BLK_E_NO_STATUS;
+	*reason = BLK_E_NO_STATUS;
+	if (r->chain.write_len == 0)
 		return false;
-	}
-	if (request_parse(r, &b->terms)) {
-		request_run(r, &b->disk, b->iov);
-		b->slow = r->type == VIRTIO_BLK_T_FLUSH || r->nranges > 0 || r->durable;
+	if (request_parse(r, &b->terms) && !carry_out(b)) {
+		*reason = b->vq.err;
+		return false;
 	}
 	count(b, b->meter.now);
 	*reason = VQ_E_RANGE;
@@ -204,6 +255,7 @@ static enum blk_stop serve_turn(struct blk *b, uint32_t *reason)
 			*reason = b->vq.err;
 			return BLK_BROKEN;
 		}
+		b->seen -= rc > 0 && b->seen > 0;
 		if (rc > 0 && !serve_one(b, reason))
 			return BLK_BROKEN;
 		bytes += rc > 0 ? b->request.chain.read_len + b->request.chain.write_len : 0;

@@ -32,7 +32,9 @@ struct blk {
 	struct virtqueue vq;
 	struct meter meter;		/* the caller's to meter_init() */
 	bool slow;			/* this turn waited for the disk itself */
+	unsigned seen;			/* chains at the front of the queue that look_ahead() saw */
 	struct blk_request request;	/* being served */
+	struct blk_request later;	/* being looked at */
 	struct iovec iov[VQ_SPANS_MAX];
 };
 

@@ -72,7 +72,7 @@ int disk_open(struct disk *d, int fd, unsigned int flags, const struct vm_blocks
 		return -EFBIG;	/* offsets are signed */
 	*d = (struct disk){
 		.fd = fd, .readonly = readonly, .blocks = *blocks,
-		.direct = (mode & O_DIRECT) != 0,
+		.direct = (mode & O_DIRECT) != 0, .ahead = (mode & O_DIRECT) == 0,
 		.size = bytes - bytes % blocks->logical,
 		.discard = !readonly && (flags & DISK_DISCARD) != 0 &&
 			   can_punch(fd, bytes, regular),
@@ -192,6 +192,24 @@ uint32_t disk_read(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32
 	if (d->over != NULL)
 		return overlay_read(d->over, at, iov, n, len);
 	return move(d, false, at, iov, n, len, 0);
+}
+
+bool disk_read_cached(struct disk *d, uint64_t at, const struct iovec *iov, int n, uint32_t len)
+{
+	ssize_t rc;
+
+	if (!d->ahead)
+		return false;
+	rc = preadv2(d->fd, iov, n, (off_t)at, RWF_NOWAIT);
+	if (rc < 0 && errno == EOPNOTSUPP)
+		d->ahead = false;
+	return rc == (ssize_t)len;
+}
+
+/* Advice: whatever becomes of it, the read itself will tell. */
+void disk_will_read(const struct disk *d, uint64_t at, uint64_t len)
+{
+	(void)posix_fadvise(d->fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
 }
 
 bool disk_write(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32_t len, bool durable)

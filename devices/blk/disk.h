@@ -32,6 +32,7 @@ struct disk {
 	bool discard;		/* the host can, as far as it can be told, and we may */
 	bool direct;		/* past the host's page cache, as the jailer opened it */
 	bool failed;		/* a write or flush was lost; see disk_flush() */
+	bool ahead;		/* the host can be told what will be read: disk_read_cached() */
 	struct vm_blocks blocks;
 	uint64_t size;		/* capacity in bytes; a partial last logical block does not count */
 };
@@ -52,6 +53,14 @@ must_check bool disk_range_ok(const struct disk *d, uint64_t at, uint64_t len);
  * failed. */
 must_check uint32_t disk_read(struct disk *d, uint64_t at, struct iovec *iov, int n,
 			      uint32_t len);
+
+/* Reads likewise, but only if the host has all of it in its cache.  False: it has not, or cannot tell (then
+ * @d->ahead is false from now on); some of @iov's memory may have been written. */
+must_check bool disk_read_cached(struct disk *d, uint64_t at, const struct iovec *iov, int n,
+				 uint32_t len);
+
+/* Has the host begin to read @len bytes at @at into its cache; does not wait for them. */
+void disk_will_read(const struct disk *d, uint64_t at, uint64_t len);
 
 /* Writes likewise.  True when everything was written: to the host's cache (see disk_flush), or
  * if @durable to stable storage.  The disk is not read-only. */

@@ -46,6 +46,11 @@ bool meter_open(struct meter *m)
 	return true;
 }
 
+bool meter_limited(struct meter *m)
+{
+	return limiter_on(limiter(m));
+}
+
 void meter_held(struct meter *m)
 {
 	if (!m->throttled)

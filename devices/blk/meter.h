@@ -28,6 +28,9 @@ void meter_turn(struct meter *m);
 /* May a request be taken from the queue? */
 must_check bool meter_open(struct meter *m);
 
+/* Is there a limit at all? */
+must_check bool meter_limited(struct meter *m);
+
 /* There is one that may not. */
 void meter_held(struct meter *m);
 

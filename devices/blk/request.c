@@ -148,6 +148,25 @@ bool request_parse(struct blk_request *r, const struct blk_terms *t)
 	return done(r, VIRTIO_BLK_S_UNSUPP);
 }
 
+bool request_reads(struct blk_request *r, const struct blk_terms *t)
+{
+	struct blk_header h;
+
+	return r->chain.write_len > 0 && vq_chain_read(&r->chain, 0, &h, sizeof(h)) &&
+	       le32(h.type) == VIRTIO_BLK_T_IN && parse_read(r, t, le64(h.sector));
+}
+
+bool request_run_cached(struct blk_request *r, struct disk *d, struct iovec *iov)
+{
+	int n = vq_chain_writable(&r->chain, 0, r->len, iov, VQ_SPANS_MAX);
+
+	if (n < 0 || !disk_read_cached(d, r->at, iov, n, r->len))
+		return false;
+	r->written = r->len;
+	r->status = VIRTIO_BLK_S_OK;
+	return true;
+}
+
 static enum blk_status run_read(struct blk_request *r, struct disk *d, struct iovec *iov)
 {
 	int n = vq_chain_writable(&r->chain, 0, r->len, iov, VQ_SPANS_MAX);

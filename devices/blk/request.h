@@ -66,6 +66,13 @@ struct blk_request {
  * for the disk.  False: it has been dealt with, @r->status is the answer. */
 must_check bool request_parse(struct blk_request *r, const struct blk_terms *t);
 
+/* Whether @r->chain is a read that the disk can serve; then its range is in @r.  Nothing of the guest is
+ * changed: the chain may be parsed later. */
+must_check bool request_reads(struct blk_request *r, const struct blk_terms *t);
+
+/* Carries out a read that request_parse() returned true for if that takes no time.  @iov: as below. */
+must_check bool request_run_cached(struct blk_request *r, struct disk *d, struct iovec *iov);
+
 /* Carries out what request_parse() returned true for.  Takes as long as the host takes.  @iov:
  * room for VQ_SPANS_MAX, the caller's own. */
 void request_run(struct blk_request *r, struct disk *d, struct iovec *iov);

@@ -29,6 +29,9 @@ static struct {
 	int reads, writes, syncs;
 	int durable;		/* of the writes: with RWF_DSYNC */
 	int punched, zeroed;	/* calls of fallocate */
+	enum { HOST_BLIND, HOST_COLD, HOST_WARM } cache;	/* what RWF_NOWAIT finds */
+	int asked, begun;	/* with it in vain, and told of reads to come */
+	off_t begin_at[VQ_SIZE_MAX];
 	bool no_punch, zero_range;	/* what it can; as a file in tmpfs: not zero_range */
 } host;
 
@@ -73,7 +76,13 @@ static ssize_t host_preadv2(int fd, const struct iovec *iov, int n, off_t at, in
 {
 	struct iovec cut[VQ_SPANS_MAX];
 
+	if ((flags & RWF_NOWAIT) != 0 && host.cache != HOST_WARM) {
+		host.asked++;
+		errno = host.cache == HOST_COLD ? EAGAIN : EOPNOTSUPP;
+		return -1;
+	}
 	host.reads++;
+	flags &= ~RWF_NOWAIT;
 	if (host_refuses(iov, n, at))
 		return -1;
 	return host_fails() ? -1 : preadv2(fd, cut, host_cut(iov, n, cut), at, flags);
@@ -96,6 +105,14 @@ static int host_fdatasync(int fd)
 	return host_fails() ? -1 : fdatasync(fd);
 }
 
+static int host_fadvise(int fd, off_t at, off_t len, int advice)
+{
+	cr_assert_eq(advice, POSIX_FADV_WILLNEED);
+	cr_assert_lt(host.begun, VQ_SIZE_MAX);
+	host.begin_at[host.begun++] = at;
+	return posix_fadvise(fd, at, len, advice);
+}
+
 static int host_fallocate(int fd, int mode, off_t at, off_t len)
 {
 	static const uint8_t zeroes[1 << 20];
@@ -116,11 +133,13 @@ static int host_fallocate(int fd, int mode, off_t at, off_t len)
 #define pwritev2 host_pwritev2
 #define fdatasync host_fdatasync
 #define fallocate host_fallocate
+#define posix_fadvise host_fadvise
 #include "devices/blk/disk.c"
 #undef preadv2
 #undef pwritev2
 #undef fdatasync
 #undef fallocate
+#undef posix_fadvise
 #include "devices/blk/overlay.c"
 #include "devices/blk/request.c"
 #include "devices/blk/blk.c"
