@@ -42,7 +42,7 @@ static const struct help_text texts[] = {
 	  "  -u, --user USER        name or number, with :group if wanted (root)\n"
 	  "  -t, --tty              COMMAND has a terminal; the default on a terminal\n"
 	  "  -T, --no-tty           it has none\n"
-	  "      --disk FILE[,ro][,discard=off][,cache=direct][,block=SIZE]\n"
+	  "      --disk FILE[,ro][,discard=off][,cache=direct][,block=SIZE][,queues=1..4]\n"
 	  "                  [,bw=SIZE][,iops=N][,burst=SIZE][,overlay[=FILE2]][,limit=SIZE]\n"
 	  "                         raw image or block device as /dev/vdb, vdc...; may be repeated;\n"
 	  "                         overlay: FILE is only read, what the guest writes goes to memory, or\n"

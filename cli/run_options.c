@@ -94,6 +94,16 @@ static bool disk_block(struct run_disk *d, const char *word)
 	return true;
 }
 
+static bool disk_queues(struct run_disk *d, const char *word)
+{
+	uint64_t n;
+
+	if (strncmp(word, "queues=", 7) != 0 || !value_count(word + 7, 1, PLAN_BLK_QUEUES, &n))
+		return false;
+	d->queues = (uint32_t)n;
+	return true;
+}
+
 /* Takes one word behind a comma of --disk.  False: it is none of ours, but part of the name. */
 static bool disk_word(struct run_disk *d, char *word)
 {
@@ -116,7 +126,7 @@ static bool disk_word(struct run_disk *d, char *word)
 			return true;
 		}
 	}
-	return disk_block(d, word) || run_overlay_word(d, word);
+	return disk_block(d, word) || disk_queues(d, word) || run_overlay_word(d, word);
 }
 
 /* Why @word, which disk_word() did not take, cannot be part of a name; NULL: it can. */
@@ -128,6 +138,8 @@ static const char *disk_word_wrong(const char *word)
 		return "cache is host or direct";
 	if (strncmp(word, "block=", 6) == 0)
 		return "a block has 512, 1024, 2048 or 4096 bytes";
+	if (strncmp(word, "queues=", 7) == 0)
+		return "a disk has 1 to 4 queues";
 	return run_overlay_wrong(word);
 }
 

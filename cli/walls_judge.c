@@ -336,13 +336,16 @@ static struct config_net guess_net(const struct walls_process *p, bool user)
 	return net;
 }
 
-/* With an overlay if there is something below it. */
+/* With an overlay if there is something below it, and as many queues as it has kicks. */
 static struct config_disk guess_disk(const struct walls_process *p)
 {
 	struct config_disk disk = { .path = "?", .overlay = p->nfds == 0 };	/* cannot be read */
 
-	for (size_t f = 0; f < p->nfds; f++)
+	for (size_t f = 0; f < p->nfds; f++) {
 		disk.overlay |= p->fd[f].number == BLK_BASE;
+		disk.queues += p->fd[f].number >= BLK_KICK0 && p->fd[f].number < BLK_KICK0 + PLAN_BLK_QUEUES;
+	}
+	disk.queues = p->nfds == 0 ? PLAN_BLK_QUEUES : disk.queues;
 	return disk;
 }
 

@@ -11,6 +11,7 @@
 enum {
 	PLAN_DEVICES = 8,	/* devices a VM may have */
 	PLAN_QUEUES = 16,	/* queues a device may have: KICK descriptors reserved for each */
+	PLAN_BLK_QUEUES = 4,	/* queues of a disk */
 	PLAN_NET_PAIRS = 4,	/* queue pairs of a network interface: a tap each */
 	PLAN_VCPUS = 32,
 	PLAN_VSOCK_CONNS = 2048,/* connections of the vsock device, both directions together */
@@ -28,10 +29,11 @@ enum {
 #define BLK_FDS(X)                                                                      \
 	X(BLK_LINK, 5)                                                                      \
 	X(BLK_CALL, 6)                                                                      \
-	X(BLK_KICK0, 7)		/* the queue's; three more are kept for others */           \
-	X(BLK_DISK, 11)		/* the image, or an overlay over one */                     \
-	X(BLK_BASE, 12)		/* below an overlay: the image, read-only; else absent */   \
-	X(BLK_NFDS, 13)
+	X(BLK_KICK0, 7)		/* +queue */                                                \
+	X(BLK_KICK1, 8)		/* to 10; the policy compares under a mask of 4 */          \
+	X(BLK_DISK, 13)		/* the image, or an overlay over one */                     \
+	X(BLK_BASE, 14)		/* below an overlay: the image, read-only; else absent */   \
+	X(BLK_NFDS, 15)
 
 #define NET_FDS(X)                                                                      \
 	X(NET_LINK, 5)                                                                      \

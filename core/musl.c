@@ -52,6 +52,11 @@ int plain_fcntl(int fd, int cmd, ...)
 	return (int)syscall(SYS_fcntl, (long)fd, (long)cmd, arg);
 }
 
+int plain_fstat(int fd, struct stat *st)
+{
+	return (int)syscall(SYS_fstat, (long)fd, st);
+}
+
 ssize_t getdents64(int fd, void *buf, size_t size)
 {
 	return syscall(SYS_getdents64, (long)fd, buf, size);

@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -31,6 +32,10 @@ int wide_ioctl(int fd, unsigned long request, ...);
  * F_DUPFD_CLOEXEC on kernels without them. */
 int plain_fcntl(int fd, int cmd, ...);
 #define fcntl plain_fcntl
+
+/* musl's fstat() takes 550 bytes for kernels of which statx() is all there is.  Its struct is the kernel's. */
+int plain_fstat(int fd, struct stat *st);
+#define fstat plain_fstat
 
 #undef getdents64
 ssize_t getdents64(int fd, void *buf, size_t size);

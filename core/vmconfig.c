@@ -63,8 +63,8 @@ static bool blocks_valid(const struct vm_blocks *b)
 
 static bool blk_valid(const struct vm_device *d)
 {
-	return d->nqueues == 1 && blk_flags_valid(d->flags) && blocks_valid(&d->blocks) &&
-	       overlay_valid(d) && all_zero(&d->limit[1], sizeof(d->limit[1])) &&
+	return d->nqueues >= 1 && d->nqueues <= PLAN_BLK_QUEUES && blk_flags_valid(d->flags) &&
+	       blocks_valid(&d->blocks) && overlay_valid(d) && all_zero(&d->limit[1], sizeof(d->limit[1])) &&
 	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
 }
 

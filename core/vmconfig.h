@@ -46,7 +46,7 @@ struct vm_blocks {
 struct vm_device {
 	uint32_t kind;		/* enum vm_device_kind */
 	uint32_t flags;		/* enum vm_device_flags */
-	uint32_t nqueues;	/* kick descriptors it has: blk 1, net 2 or 2 * pairs + 1, vsock 3 */
+	uint32_t nqueues;	/* kick descriptors it has: blk 1 to 4, net 2 or 2 * pairs + 1, vsock 3 */
 	uint32_t connections;	/* vsock: how many at a time, 1..PLAN_VSOCK_CONNS */
 	uint64_t guest_cid;	/* vsock: 3..2^32-2 */
 	uint8_t mac[6];		/* net: the guest's address */

@@ -83,6 +83,7 @@ static const struct field disk_fields[] = {
 	{ "overlay_limit", U64, false, AT(config_disk, overlay_limit), OVERLAY_CLUSTER,
 	  OVERLAY_BASE_MAX },
 	{ "direct", BOOL, false, AT(config_disk, direct) },
+	{ "queues", U32, false, AT(config_disk, queues), 1, PLAN_BLK_QUEUES },
 	{ "block_size", U32, false, AT(config_disk, block_size), VM_BLOCK_MIN, VM_BLOCK_MAX },
 	{ "rate_limiter", LIMITER, false, AT(config_disk, limit) },
 };
@@ -370,7 +371,7 @@ static int read_disks(struct config *c, const json_t *disks, struct failure *f)
 
 		snprintf(p.prefix, sizeof(p.prefix), "disks[%zu]", i);
 		c->disk[i] = (struct config_disk){
-			.serial = "", .readonly = true, .discard = true,
+			.serial = "", .readonly = true, .discard = true, .queues = 1,
 		};
 		if (read_object(&p, json_array_get(disks, i), disk_fields,
 				array_len(disk_fields), &c->disk[i]) != 0)

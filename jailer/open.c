@@ -217,7 +217,7 @@ static void fill_devices(struct vm_config *vc, const struct config *c, const str
 
 		d->kind = VM_DEVICE_BLK;
 		d->flags = disk_flags(&c->disk[i]);
-		d->nqueues = 1;
+		d->nqueues = plan_queues(c, i);
 		d->blocks = o->disk_blocks[i];
 		d->base_size = o->base_size[i];
 		d->overlay_limit = c->disk[i].overlay_limit;

@@ -17,7 +17,6 @@
 #endif
 
 enum {
-	QUEUES_BLK = 1,
 	QUEUES_VSOCK = 3,
 	SUPERVISOR_NOFILE = 1024,
 	/* What a VM needs beyond its RAM.  Measured: 2.7 MiB with one disk, 160 KiB for each
@@ -72,7 +71,7 @@ unsigned plan_queues(const struct config *c, unsigned device)
 
 	if (net != NULL)
 		return net->queues > 1 ? 2 * net->queues + 1 : 2;
-	return device < c->ndisks ? QUEUES_BLK : QUEUES_VSOCK;
+	return device < c->ndisks ? c->disk[device].queues : QUEUES_VSOCK;
 }
 
 static void plan_vmm(struct plan *p)
@@ -114,7 +113,8 @@ static void plan_blk(struct plan *p, unsigned d)
 	add_common(p, pp, 1 + d);
 	add(pp, BLK_LINK, OBJ_LINK_DEVICE, d);
 	add(pp, BLK_CALL, OBJ_CALL, d);
-	add(pp, BLK_KICK0, OBJ_KICK, d * PLAN_QUEUES);
+	for (unsigned q = 0; q < plan_queues(p->config, d); q++)
+		add(pp, BLK_KICK0 + q, OBJ_KICK, d * PLAN_QUEUES + q);
 	add(pp, BLK_DISK, p->config->disk[d].overlay ? OBJ_OVERLAY : OBJ_DISK, d);
 	if (p->config->disk[d].overlay)
 		add(pp, BLK_BASE, OBJ_DISK, d);

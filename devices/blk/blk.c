@@ -56,6 +56,8 @@ static uint64_t offered(const struct blk *b)
 		     VIRTIO_BLK_F_SIZE_MAX | VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE |
 		     VIRTIO_BLK_F_TOPOLOGY;
 
+	if (b->nqueues > 1)
+		f |= VIRTIO_BLK_F_MQ;
 	if (b->disk.readonly)
 		return f | VIRTIO_BLK_F_RO;
 	return f | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_WRITE_ZEROES |
@@ -63,10 +65,11 @@ static uint64_t offered(const struct blk *b)
 }
 
 void blk_init(struct blk *b, const struct guestmem *mem, const struct disk *disk,
-	      const char *serial)
+	      uint32_t nqueues, const char *serial)
 {
 	b->mem = mem;
 	b->disk = *disk;
+	b->nqueues = nqueues;
 	b->terms.disk = &b->disk;
 	memcpy(b->terms.serial, serial, sizeof(b->terms.serial));
 	blk_reset(b);
@@ -88,6 +91,7 @@ static void fill_config(const struct blk *b, struct blk_config *c)
 		.capacity = to_le64(b->disk.size / SECTOR),
 		.size_max = to_le32(BLK_SIZE_MAX),
 		.seg_max = to_le32(BLK_SEG_MAX),
+		.num_queues = to_le16(b->nqueues > 1 ? (uint16_t)b->nqueues : 0),
 	};
 	fill_blocks(&b->disk.blocks, c);
 	if (b->disk.discard) {
@@ -111,36 +115,48 @@ void blk_hello(const struct blk *b, struct link_hello *h)
 		.version = LINK_VERSION,
 		.device_id = VIRTIO_ID_BLOCK,
 		.features = offered(b),
-		.nqueues = 1,
+		.nqueues = b->nqueues,
 		.queue_max = BLK_QUEUE_MAX,
 		.config_len = sizeof(c),
 	};
 	memcpy(h->config, &c, sizeof(c));
 }
 
+static void forget_queues(struct blk *b)
+{
+	for (uint32_t i = 0; i < b->nqueues; i++) {
+		vq_reset(&b->queue[i].vq);
+		b->queue[i].seen = 0;
+	}
+	b->next = 0;
+}
+
 bool blk_activate(struct blk *b, const struct link_activate *a, uint32_t *reason)
 {
-	const struct link_queue *q = &a->queue[0];
-	struct vq_config c = { q->desc, q->avail, q->used, q->size, q->ready == 1 };
-
 	*reason = 0;
 	if ((a->features & ~offered(b)) != 0 || (a->features & VIRTIO_F_VERSION_1) == 0)
 		return false;
-	for (size_t i = 1; i < LINK_QUEUES_MAX; i++)
+	for (size_t i = b->nqueues; i < LINK_QUEUES_MAX; i++)
 		if (a->queue[i].ready != 0)
 			return false;
 	b->terms.features = a->features;
-	if (!c.ready)
-		return true;	/* a driver without a queue: there will be nothing to do */
-	*reason = vq_setup(&b->vq, b->mem, &c, a->features);
+	for (uint32_t i = 0; i < b->nqueues && *reason == VQ_OK; i++) {
+		const struct link_queue *q = &a->queue[i];
+		struct vq_config c = { q->desc, q->avail, q->used, q->size, q->ready == 1 };
+
+		/* Of several a driver need not use all; without any there will be nothing to do. */
+		if (c.ready)
+			*reason = vq_setup(&b->queue[i].vq, b->mem, &c, a->features);
+	}
+	if (*reason != VQ_OK)
+		forget_queues(b);
 	return *reason == VQ_OK;
 }
 
 void blk_reset(struct blk *b)
 {
-	vq_reset(&b->vq);
+	forget_queues(b);
 	b->terms.features = 0;
-	b->seen = 0;
 }
 
 static void count(struct blk *b, uint64_t since)
@@ -165,7 +181,7 @@ static void count(struct blk *b, uint64_t since)
 /* Has the host begin with the reads behind one that it has to wait for, so that a disk which can do many
  * things at once does.  The chains are put back and served in their turn, from the start.  False: the queue
  * is broken. */
-static bool look_ahead(struct blk *b)
+static bool look_ahead(struct blk *b, struct blk_queue *q)
 {
 	struct blk_request *r = &b->later;
 	uint16_t head[LOOK_CHAINS];
@@ -173,27 +189,27 @@ static bool look_ahead(struct blk *b)
 	unsigned n = 0;
 	int rc = 1;
 
-	if (b->seen > LOOK_CHAINS / 2)
+	if (q->seen > LOOK_CHAINS / 2)
 		return true;
-	while (n < LOOK_CHAINS && bytes < LOOK_BYTES && (rc = vq_pop(&b->vq, &r->chain)) > 0) {
+	while (n < LOOK_CHAINS && bytes < LOOK_BYTES && (rc = vq_pop(&q->vq, &r->chain)) > 0) {
 		head[n++] = r->chain.head;
 		if (!request_reads(r, &b->terms))
 			continue;
-		if (n > b->seen)
+		if (n > q->seen)
 			disk_will_read(&b->disk, r->at, r->len);
 		bytes += r->len;
 	}
-	b->seen = n;
+	q->seen = n;
 	while (n > 0) {
 		r->chain.head = head[--n];
-		vq_unpop(&b->vq, &r->chain);
+		vq_unpop(&q->vq, &r->chain);
 	}
 	return rc >= 0;
 }
 
 /* Carries out the request in b->request.  A driver that is held back by its rate must not have the host
  * read what it has not paid for. */
-static bool carry_out(struct blk *b)
+static bool carry_out(struct blk *b, struct blk_queue *q)
 {
 	struct blk_request *r = &b->request;
 	bool ok = true;
@@ -203,79 +219,85 @@ static bool carry_out(struct blk *b)
 		if (request_run_cached(r, &b->disk, b->iov))
 			return true;
 		b->slow = b->disk.ahead;
-		ok = !b->slow || look_ahead(b);
+		ok = !b->slow || look_ahead(b, q);
 	}
 	request_run(r, &b->disk, b->iov);
 	return ok;
 }
 
 /* Answers the request in b->request.  False: there is no way to. */
-static bool serve_one(struct blk *b, uint32_t *reason)
+static bool serve_one(struct blk *b, struct blk_queue *q, uint32_t *reason)
 {
 	struct blk_request *r = &b->request;
 
 	*reason = BLK_E_NO_STATUS;
 	if (r->chain.write_len == 0)
 		return false;
-	if (request_parse(r, &b->terms) && !carry_out(b)) {
-		*reason = b->vq.err;
+	if (request_parse(r, &b->terms) && !carry_out(b, q)) {
+		*reason = q->vq.err;
 		return false;
 	}
 	count(b, b->meter.now);
 	*reason = VQ_E_RANGE;
-	return vq_push(&b->vq, &r->chain, request_answer(r));
+	return vq_push(&q->vq, &r->chain, request_answer(r));
 }
 
 /* No request may be taken now.  Without one there is nothing to wait for but a kick. */
-static enum blk_stop hold(struct blk *b)
+static enum blk_stop hold(struct blk *b, struct virtqueue *vq)
 {
-	if (!vq_enable_kick(&b->vq))
+	if (!vq_enable_kick(vq))
 		return BLK_IDLE;
-	vq_disable_kick(&b->vq);
+	vq_disable_kick(vq);
 	meter_held(&b->meter);
 	return BLK_HELD;
 }
 
 /* Pops and answers until the queue is empty or the turn is over.  A request that may take the
  * disk seconds is the last of its turn: a driver that resets waits for no more than one. */
-static enum blk_stop serve_turn(struct blk *b, uint32_t *reason)
+static enum blk_stop serve_turn(struct blk *b, struct blk_queue *q, uint32_t *reason)
 {
 	uint64_t bytes = 0;
 
 	b->slow = false;
+	vq_disable_kick(&q->vq);
 	for (int i = 0; i < TURN_CHAINS && bytes < TURN_BYTES && !b->slow; i++) {
 		int rc;
 
 		if (!meter_open(&b->meter))
-			return hold(b);
-		rc = vq_pop(&b->vq, &b->request.chain);
-		if (rc == 0 && !vq_enable_kick(&b->vq))
+			return hold(b, &q->vq);
+		rc = vq_pop(&q->vq, &b->request.chain);
+		if (rc == 0 && !vq_enable_kick(&q->vq))
 			return BLK_IDLE;
 		if (rc < 0) {
-			*reason = b->vq.err;
+			*reason = q->vq.err;
 			return BLK_BROKEN;
 		}
-		b->seen -= rc > 0 && b->seen > 0;
-		if (rc > 0 && !serve_one(b, reason))
+		q->seen -= rc > 0 && q->seen > 0;
+		if (rc > 0 && !serve_one(b, q, reason))
 			return BLK_BROKEN;
 		bytes += rc > 0 ? b->request.chain.read_len + b->request.chain.write_len : 0;
 	}
 	return BLK_MORE;
 }
 
+/* The queues one after the other until one has more than a turn; the next one begins the next time. */
 enum blk_stop blk_serve(struct blk *b, bool *interrupt, uint32_t *reason)
 {
-	enum blk_stop stop;
+	enum blk_stop stop = BLK_IDLE;
 
 	*interrupt = false;
 	*reason = 0;
-	if (!b->vq.ready)
-		return BLK_IDLE;
-	vq_disable_kick(&b->vq);
 	meter_turn(&b->meter);
-	stop = serve_turn(b, reason);
-	*interrupt = vq_should_interrupt(&b->vq);
+	for (uint32_t i = 0; i < b->nqueues && stop == BLK_IDLE; i++) {
+		struct blk_queue *q = &b->queue[b->next];
+
+		b->next = (b->next + 1) % b->nqueues;
+		if (!q->vq.ready)
+			continue;
+		stop = serve_turn(b, q, reason);
+		*interrupt |= vq_should_interrupt(&q->vq);
+	}
 	if (stop == BLK_BROKEN)
-		vq_reset(&b->vq);	/* not a byte more until the driver starts again */
+		forget_queues(b);	/* not a byte more until the driver starts again */
 	return stop;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* blk.h: the virtio block device (virtio 1.3 §5.2), one queue, one disk.
+/* blk.h: the virtio block device (virtio 1.3 §5.2), one disk, one queue or several.
  *
  * Knows nothing of sockets and event descriptors: main.c does that.  Every entry point runs to
  * completion; between two calls no request is in flight. */
@@ -25,14 +25,20 @@ _Static_assert((uint64_t)BLK_SEG_MAX * BLK_SIZE_MAX + 17 <= VQ_CHAIN_BYTES_MAX,
 /* Why the device itself, not its queue, asked for a reset (struct link_needs_reset.reason). */
 enum { BLK_E_NO_STATUS = 0x100 + 1 };	/* a chain without a byte to answer in */
 
+struct blk_queue {
+	struct virtqueue vq;
+	unsigned seen;			/* chains at its front that look_ahead() saw */
+};
+
 struct blk {
 	const struct guestmem *mem;
 	struct disk disk;
 	struct blk_terms terms;
-	struct virtqueue vq;
+	uint32_t nqueues;
+	struct blk_queue queue[PLAN_BLK_QUEUES];
+	uint32_t next;			/* the queue whose turn it is */
 	struct meter meter;		/* the caller's to meter_init() */
 	bool slow;			/* this turn waited for the disk itself */
-	unsigned seen;			/* chains at the front of the queue that look_ahead() saw */
 	struct blk_request request;	/* being served */
 	struct blk_request later;	/* being looked at */
 	struct iovec iov[VQ_SPANS_MAX];
@@ -46,22 +52,23 @@ enum blk_stop {
 	BLK_BROKEN,	/* driver misbehaved: tell it that it must reset; *reason says why */
 };
 
-/* Makes @b a device on @disk, identified by @serial (BLK_ID_BYTES, NUL padded).  @mem outlives
- * it. */
-void blk_init(struct blk *b, const struct guestmem *mem, const struct disk *disk,
+/* Makes @b a device on @disk with 1 to PLAN_BLK_QUEUES queues, identified by @serial (BLK_ID_BYTES, NUL
+ * padded).  @mem outlives it. */
+void blk_init(struct blk *b, const struct guestmem *mem, const struct disk *disk, uint32_t nqueues,
 	      const char *serial);
 
 /* Fills in what the device is: features, queue, configuration space (§5.2.3, §5.2.4). */
 void blk_hello(const struct blk *b, struct link_hello *h);
 
 /* Starts on what the driver set up.  False: refused, *@reason says why; or VMM wrote nonsense:
- * features that were not offered, more than one queue (*@reason is 0). */
+ * features that were not offered, more queues than there are (*@reason is 0). */
 must_check bool blk_activate(struct blk *b, const struct link_activate *a, uint32_t *reason);
 
 /* Forgets the driver.  Nothing is in flight before or after. */
 void blk_reset(struct blk *b);
 
-/* Serves requests, a bounded number and a bounded number of bytes.  *@interrupt: the driver
+/* Serves requests, a bounded number and a bounded number of bytes, of the queue whose turn it is; those that
+ * have nothing are passed over.  *@interrupt: the driver
  * wants to be interrupted now. */
 must_check enum blk_stop blk_serve(struct blk *b, bool *interrupt, uint32_t *reason);
 

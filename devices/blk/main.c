@@ -7,12 +7,11 @@
  * disk, seal, read an overlay's map, say HELLO, serve.  Everything that can fail for want of a
  * right fails before the seal; everything that a guest can influence happens after it.
  *
- * Afterwards one loop sleeps on two descriptors: the link to the VMM (driver started, driver
- * reset, end) and the queue's kick, which the kernel signals when the guest writes
- * QueueNotify. A kick may come at any time, also before the driver is ready; the descriptor
- * is watched only while it means something, and a start looks at the queue without waiting
- * for one.  A queue that its rate limit holds back is looked at again when there are tokens;
- * orders of the VMM do not wait for them. */
+ * Afterwards one loop sleeps on the link to the VMM (driver started, driver reset, end) and on
+ * the queues' kicks, which the kernel signals when the guest writes QueueNotify. A kick may come
+ * at any time, also before the driver is ready; the descriptors are watched only while they mean
+ * something, and a start looks at the queues without waiting for one.  Queues that the rate limit
+ * holds back are looked at again when there are tokens; orders of the VMM do not wait for them. */
 #include "core/guestmem.h"
 #include "core/link.h"
 #include "core/log.h"
@@ -93,7 +92,7 @@ static void setup(const struct vm_device *d)
 		die_errno(-rc, "blk: signals");
 	if (fcntl(BLK_LINK, F_SETFL, O_NONBLOCK) < 0)
 		die_errno(errno, "blk: link");
-	blk_init(&dev, &mem, &disk, d->serial);
+	blk_init(&dev, &mem, &disk, d->nqueues, d->serial);
 	meter_init(&dev.meter, &pages, d);
 }
 
@@ -185,13 +184,18 @@ static bool turn(enum blk_stop *stop)
 	return *stop != BLK_BROKEN || needs_reset(reason);
 }
 
-static bool take_kick(void)
+/* Which queue it was for does not matter: all are looked at. */
+static bool take_kicks(const struct pollfd *p)
 {
-	uint64_t kicks;
+	for (uint32_t i = 0; i < dev.nqueues; i++) {
+		uint64_t kicks = 0;
 
-	if (read(BLK_KICK0, &kicks, sizeof(kicks)) < 0)
-		return errno == EAGAIN;
-	count(STATS_KICKS, kicks);
+		if (p[i].revents == 0)
+			continue;
+		if (read(p[i].fd, &kicks, sizeof(kicks)) < 0 && errno != EAGAIN)
+			return false;
+		count(STATS_KICKS, kicks);
+	}
 	return true;
 }
 
@@ -211,13 +215,13 @@ static int run(void)
 
 	for (;;) {
 		const bool deaf = vmm.state != LINK_ACTIVE || stop == BLK_HELD;
+		struct pollfd p[1 + PLAN_BLK_QUEUES] = { { .fd = BLK_LINK, .events = POLLIN } };
 		struct timespec t;
-		struct pollfd p[2] = {
-			{ .fd = BLK_LINK, .events = POLLIN },
-			{ .fd = deaf ? -1 : BLK_KICK0, .events = POLLIN },
-		};
 
-		if (ppoll(p, 2, patience(stop, &t), NULL) < 0)
+		for (int i = 0; i < PLAN_BLK_QUEUES; i++)
+			p[1 + i] = (struct pollfd){ .events = POLLIN,
+				.fd = deaf || i >= (int)dev.nqueues ? -1 : BLK_KICK0 + i };
+		if (ppoll(p, 1 + PLAN_BLK_QUEUES, patience(stop, &t), NULL) < 0)
 			continue;
 		if (p[0].revents != 0) {
 			enum link_result r = obey();
@@ -225,7 +229,7 @@ static int run(void)
 			if (r != LINK_OK)
 				return r == LINK_EOF ? 0 : 1;
 		}
-		if (p[1].revents != 0 && !take_kick())
+		if (!take_kicks(&p[1]))
 			return 1;
 		stop = BLK_IDLE;
 		if (vmm.state == LINK_ACTIVE && !turn(&stop))

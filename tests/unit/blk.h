@@ -169,6 +169,7 @@ static struct stats_page counted;
 static struct pages pages = { .stats = &counted };
 static struct vm_device configured;	/* its rate limit */
 static struct vm_blocks blocks = { 512, 512, 0, 0 };
+static uint32_t disk_queues = 1;
 static unsigned int disk_may;	/* of a writable disk: enum disk_flags */
 
 static const uint64_t usual = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC |
@@ -204,7 +205,7 @@ static inline void disk_of(bool readonly, uint64_t features)
 	if (ram.mem.nregions == 0)
 		ram_init(&ram, 64 << 20);
 	cr_assert_eq(disk_open(&d, image, readonly ? DISK_READONLY : disk_may, &blocks), 0);
-	blk_init(&dev, &ram.mem, &d, "serial-of-20-bytes..");
+	blk_init(&dev, &ram.mem, &d, disk_queues, "serial-of-20-bytes..");
 	meter_init(&dev.meter, &pages, &configured);
 	cr_assert(start(features));
 }

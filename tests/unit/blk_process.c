@@ -22,6 +22,7 @@ static struct process p;
 static struct link_msg m;
 static int image;
 static uint32_t block = 512;
+static uint32_t queues = 1;
 static uint64_t data = DATA;	/* where requests have it */
 
 static struct vm_config config(bool readonly)
@@ -30,7 +31,7 @@ static struct vm_config config(bool readonly)
 		.magic = VMCONFIG_MAGIC, .ram = 32 << 20, .vcpus = 1, .ndevices = 2,
 		.kernel_size = 1,
 		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 9 },
-			    { .kind = VM_DEVICE_BLK, .nqueues = 1, .serial = "disk-one",
+			    { .kind = VM_DEVICE_BLK, .nqueues = queues, .serial = "disk-one",
 			      .blocks = { block, 4096, 0, 0 },
 			      .flags = readonly ? VM_BLK_READONLY : VM_BLK_DISCARD } },
 	};
@@ -46,7 +47,7 @@ static void plan(bool readonly)
 		image = memfd_create("image", MFD_CLOEXEC);
 	cr_assert_eq(ftruncate(image, SECTORS * 512 + 100), 0);
 	cr_assert_eq(pwrite(image, "sector 8", 8, 8 * 512), 8);
-	process_plan(&p, &ram, &c, 1);
+	process_plan(&p, &ram, &c, (int)queues);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", image);
 	p.from[BLK_DISK] = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 }
@@ -134,7 +135,7 @@ Test(blk_process, holds_the_descriptors_of_its_plan_and_no_other)
 		if (e->d_name[0] != '.')
 			strncat(list, e->d_name, sizeof(list) - strlen(list) - 1);
 	closedir(d);
-	cr_assert_str_eq(list, "256711");
+	cr_assert_str_eq(list, "256713");
 	quit();
 }
 
@@ -540,4 +541,34 @@ Test(blk_process, says_which_step_of_its_start_failed)
 	plan(true);
 	p.from[BLK_DISK] = image;
 	fails_with("1", "disk: EPERM");
+}
+
+/* Each kicks by a descriptor of its own. */
+Test(blk_process, has_four_queues_when_told_so)
+{
+	struct driver d[PLAN_BLK_QUEUES];
+	uint16_t head;
+	uint32_t used;
+
+	queues = PLAN_BLK_QUEUES;
+	plan(false);
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	cr_assert_eq(m.u.hello.nqueues, PLAN_BLK_QUEUES);
+	for (unsigned i = 0; i < PLAN_BLK_QUEUES; i++)
+		driver_init(&d[i], &ram, QUEUE + i * 0x4000, 128, usual);
+	process_activate(&p, d, PLAN_BLK_QUEUES);
+	for (unsigned i = 0; i < 4 * PLAN_BLK_QUEUES; i++) {
+		drv = d[i % PLAN_BLK_QUEUES];
+		driver_used_event(&drv, drv.last_used);
+		offer(IN, 8, 512);
+		if (driver_must_kick(&drv))
+			process_kick(&p, (int)(i % PLAN_BLK_QUEUES));
+		while (!driver_used(&drv, &head, &used))
+			process_interrupted(&p);
+		d[i % PLAN_BLK_QUEUES] = drv;
+		cr_assert_eq(*(uint8_t *)ram_at(&ram, STATUS), 0);
+		cr_assert_eq(memcmp(ram_at(&ram, DATA), "sector 8", 8), 0);
+	}
+	quit();
 }

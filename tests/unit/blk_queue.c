@@ -155,7 +155,7 @@ Test(blk_queue, failing_chains_cost_nothing_that_lasts, .timeout = 60)
 		cr_assert(start(usual));
 	}
 	cr_assert_eq(open_descriptors(), before);
-	cr_assert_eq(dev.vq.inflight_count, 0);
+	cr_assert_eq(dev.queue[0].vq.inflight_count, 0);
 	cr_assert_eq(request_of(IN, 0, 512), OK);
 }
 

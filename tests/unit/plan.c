@@ -64,7 +64,7 @@ Test(plan, each_process_gets_exactly_its_descriptors)
 	char want[256];
 
 	plan_for(ONE_DISK_AND_VSOCK, 0);
-	snprintf(want, sizeof(want), "2:%d.1 3:%d.0 4:%d.0 5:%d.0 6:%d.0 7:%d.0 11:%d.0 ",
+	snprintf(want, sizeof(want), "2:%d.1 3:%d.0 4:%d.0 5:%d.0 6:%d.0 7:%d.0 13:%d.0 ",
 		 OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM, OBJ_LINK_DEVICE, OBJ_CALL, OBJ_KICK,
 		 OBJ_DISK);
 	cr_assert_str_eq(fds(&p.proc[1]), want);
@@ -84,7 +84,7 @@ Test(plan, an_overlay_is_written_and_its_base_only_read)
 	char want[256];
 
 	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\",\"readonly\":false,\"overlay\":true}]}", 0);
-	snprintf(want, sizeof(want), "2:%d.1 3:%d.0 4:%d.0 5:%d.0 6:%d.0 7:%d.0 11:%d.0 12:%d.0 ",
+	snprintf(want, sizeof(want), "2:%d.1 3:%d.0 4:%d.0 5:%d.0 6:%d.0 7:%d.0 13:%d.0 14:%d.0 ",
 		 OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM, OBJ_LINK_DEVICE, OBJ_CALL, OBJ_KICK,
 		 OBJ_OVERLAY, OBJ_DISK);
 	cr_assert_str_eq(fds(&p.proc[1]), want);

@@ -52,7 +52,7 @@ static const char golden[] =
 	"\n"
 	"process blk0: immure-blk, uid 2000000001, gid 2000000001\n"
 	"  filters: jail, blk+writable+discard\n"
-	"  limits: 12 descriptors, 1 tasks, file size image size, no core dump, "
+	"  limits: 14 descriptors, 1 tasks, file size image size, no core dump, "
 	"no locked memory\n"
 	"     2  FD_LOG           log, write end\n"
 	"     3  FD_CONFIG        configuration, sealed\n"
@@ -60,7 +60,7 @@ static const char golden[] =
 	"     5  BLK_LINK         link to VMM\n"
 	"     6  BLK_CALL         interrupt 0\n"
 	"     7  BLK_KICK0        queue notification, device 0 queue 0\n"
-	"    11  BLK_DISK         disk image /d \"1\", read-write\n"
+	"    13  BLK_DISK         disk image /d \"1\", read-write\n"
 	"\n"
 	"process vsock: immure-vsock, uid 2000000002, gid 2000000002\n"
 	"  filters: jail, vsock\n"
@@ -142,10 +142,10 @@ Test(plan_print, an_overlay_and_what_lies_below_it)
 				"\"discard\":false,\"overlay_limit\":1048576}]}", plan_print);
 
 	cr_assert_not_null(strstr(text, "  filters: jail, blk+writable+discard+overlay\n"), "%s", text);
-	cr_assert_not_null(strstr(text, "    11  BLK_DISK         overlay /o, read-write\n"
-				  "    12  BLK_BASE         disk image /d, read-only\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "    13  BLK_DISK         overlay /o, read-write\n"
+				  "    14  BLK_BASE         disk image /d, read-only\n"), "%s", text);
 	cr_assert_not_null(strstr(text, "  filters: jail, blk+writable+overlay\n"), "%s", text);
-	cr_assert_not_null(strstr(text, "    11  BLK_DISK         overlay in memory, read-write, at most "
+	cr_assert_not_null(strstr(text, "    13  BLK_DISK         overlay in memory, read-write, at most "
 				  "1024 KiB\n"), "%s", text);
 	free(text);
 }

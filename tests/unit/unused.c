@@ -94,7 +94,7 @@ static int compared_to(const char *list, const char *calls)
 	return status;
 }
 
-#define READ_CALL "3 0 b 0 0 0 0 0 7\n"
+#define READ_CALL "3 0 d 0 0 0 0 0 7\n"
 #define PUNCH_CALL "3 285 0 3 0 0 0 0 2\n"
 #define END "lost 0\n"
 #define PUNCH_RULE \

@@ -307,7 +307,7 @@ Test(walls, below_an_overlay_nothing_is_written)
 	look_again();
 	cr_assert_eq(weaker(), 0, "an overlay may be memory");
 	put_fd("102", BLK_NFDS, "/proc/self/exe");
-	breaks("blk0", "descriptor 13 (file) is not in its plan");
+	breaks("blk0", "descriptor 15 (file) is not in its plan");
 }
 
 Test(walls, namespaces_and_cgroup)

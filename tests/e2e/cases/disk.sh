@@ -77,11 +77,22 @@ no_exit_per_request() {
 	[ "$requests" -gt 16000 ] && [ "$exits" -lt $((requests / 100)) ]
 }
 
+queues() {
+	head -c 16777216 "$SOURCE" > "$DISKS/queues"
+	# shellcheck disable=SC2016 # expanded there
+	run --cpus 2 --disk "$DISKS/queues,queues=2,ro" "$ROOTFS" -- sh -c '
+		ls /sys/block/vdb/mq | tr "\n" " "
+		for cpu in 0 1; do taskset $((1 << cpu)) sha256sum /dev/vdb & done; wait' > "$WORK/queues"
+	expect "0 1" "$(head -n 1 "$WORK/queues" | grep -o '^0 1')" "queues that the guest has"
+	expect 2 "$(grep -c "$(sha256sum < "$DISKS/queues" | cut -d' ' -f1)" "$WORK/queues")" "readers who saw it right"
+}
+
 shared "256 MiB written and flushed survive a power cut" power_cut
 claim "a read-only disk is refused to the writer and stays as it was" read_only_disk
 shared "capacity is whole sectors of the file" capacity
 shared "an image's bytes never choose a format" image_magic_stays_raw
 shared "two VMs never write one image" one_writer
+shared "two processors read by a queue each" queues
 claim "a VM that outgrows its memory limit is told so" memory_limit
 shared "reading 64 MiB causes no user-space exit a request" no_exit_per_request 3>&1
-rm -f "$DISKS/target" "$DISKS/odd" "$DISKS/raw" "$DISKS/shared"
+rm -f "$DISKS/target" "$DISKS/odd" "$DISKS/raw" "$DISKS/shared" "$DISKS/queues"

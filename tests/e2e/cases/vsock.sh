@@ -8,14 +8,14 @@ guest_to_host() {
 	"$BUILD/e2e/bin/vsockload" echo-unix "$WORK/v.sock_9000" > "$WORK/echo.log" 2>&1 &
 	local server=$!
 	wait_for 60 test -S "$WORK/v.sock_9000"
-	vsock_run "$ROOTFS" -- /bin/vsockload load-vsock 9000 200 65536
+	vsock_run "$ROOTFS" -- /bin/vsockload load-vsock 9000 1000 16384
 	kill $server
 }
 host_to_guest() {
 	vsock_start "$ROOTFS" -- sh -c '/bin/vsockload echo-vsock 7000' > "$WORK/h.log" &
 	local pid=$!
 	wait_for 300 grep -q listening "$WORK/h.log"
-	"$BUILD/e2e/bin/vsockload" load-unix "$WORK/v.sock" 7000 200 65536
+	"$BUILD/e2e/bin/vsockload" load-unix "$WORK/v.sock" 7000 1000 16384
 	kill -TERM $pid
 	status_of wait $pid
 }
@@ -40,7 +40,7 @@ refused_port() {
 	[ "$turned_away" -ne 124 ]
 }
 
-shared "200 connections at once, guest to host, checksums agree" guest_to_host
-shared "200 connections at once, host to guest, checksums agree" host_to_guest
+shared "1,000 connections at once, guest to host, checksums agree" guest_to_host
+shared "1,000 connections at once, host to guest, checksums agree" host_to_guest
 shared "CONNECT is answered OK and the port, nothing else" handshake_bytes
 shared "a port nobody listens on closes the connection" refused_port
