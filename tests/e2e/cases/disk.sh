@@ -88,7 +88,7 @@ queues() {
 }
 
 shared "256 MiB written and flushed survive a power cut" power_cut
-claim "a read-only disk is refused to the writer and stays as it was" read_only_disk
+shared "a read-only disk is refused to the writer and stays as it was" read_only_disk
 shared "capacity is whole sectors of the file" capacity
 shared "an image's bytes never choose a format" image_magic_stays_raw
 shared "two VMs never write one image" one_writer

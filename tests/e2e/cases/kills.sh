@@ -37,5 +37,5 @@ client_killed_at_any_moment() { # ROUNDS
 }
 no_process() { [ -z "$(pids 'jailer|vmm|blk|vsock')" ]; }
 
-claim "any process killed at any moment ($MODE)" killed_at_any_moment 12
-claim "the client killed at any moment ($MODE)" client_killed_at_any_moment 6
+shared "any process killed at any moment ($MODE)" killed_at_any_moment 12
+shared "the client killed at any moment ($MODE)" client_killed_at_any_moment 6

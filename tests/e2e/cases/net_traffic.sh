@@ -98,17 +98,17 @@ in_use() {
 	ends $pid
 }
 
-claim "iperf3, TCP, guest to host" tcp
-claim "iperf3, TCP, host to guest" tcp -R
-claim "iperf3, UDP, guest to host" udp
-claim "iperf3, UDP, host to guest" udp -R
-claim "16 MiB to the guest, checksum agrees" download offload=on
-claim "the same without offloads" download offload=off
-claim "4 MB from the guest, checksum agrees" upload
-claim "traffic resumes after a flood while the guest stood still" resumes
-claim "a tap that does not exist is made, and goes with the machine" made_while_it_runs TERM immure
-claim "it goes also when everything is killed" made_while_it_runs KILL all
-claim "two pairs of queues" pairs
-claim "a tap in use is refused by name" in_use
-claim "what is no tap is refused" refused 'attach to tap lo' --kernel "$GUEST" --net tap=lo "$ROOTFS" -- true
+shared "iperf3, TCP, guest to host" tcp
+shared "iperf3, TCP, host to guest" tcp -R
+shared "iperf3, UDP, guest to host" udp
+shared "iperf3, UDP, host to guest" udp -R
+shared "16 MiB to the guest, checksum agrees" download offload=on
+shared "the same without offloads" download offload=off
+shared "4 MB from the guest, checksum agrees" upload
+shared "traffic resumes after a flood while the guest stood still" resumes
+shared "a tap that does not exist is made, and goes with the machine" made_while_it_runs TERM immure
+shared "it goes also when everything is killed" made_while_it_runs KILL all
+shared "two pairs of queues" pairs
+shared "a tap in use is refused by name" in_use
+shared "what is no tap is refused" refused 'attach to tap lo' --kernel "$GUEST" --net tap=lo "$ROOTFS" -- true
 ip tuntap del given0 mode tap

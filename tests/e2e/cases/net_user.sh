@@ -88,8 +88,8 @@ confined() {
 	grep -q '^down$' "$WORK/allow.log"
 }
 
-claim "a guest has names and HTTPS through passt, and neither the host's loopback nor its metadata" fetches
-claim "its allow-list holds, what it refused is shown, and without passt the link is down" confined
+shared "a guest has names and HTTPS through passt, and neither the host's loopback nor its metadata" fetches
+shared "its allow-list holds, what it refused is shown, and without passt the link is down" confined
 kill "${servers[@]}" 2> /dev/null
 if [ "$MODE" = root ]; then
 	umount /etc/resolv.conf

@@ -106,7 +106,7 @@ shared "two VMs at once each write their own over one base" two_at_once
 shared "what a guest flushed to an overlay survives the death of its process" power_cut
 shared "an overlay is one VM's, and free again when its jailer was killed" jailer_dies
 shared "an overlay in memory forgets" memory_forgets
-claim "an overlay's limit is the guest's error, and what it discards makes room" limited
+shared "an overlay's limit is the guest's error, and what it discards makes room" limited
 shared "what a guest discards leaves the overlay's file" trimmed
-claim "what is no overlay of the base is refused and stays as it is" no_overlay
+shared "what is no overlay of the base is refused and stays as it is" no_overlay
 rm -f "$BASE" "$WORK"/*.img

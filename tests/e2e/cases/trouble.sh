@@ -101,6 +101,6 @@ lost() {
 	gone lost
 }
 
-claim "a disk that stalls holds up neither network nor sockets, and goes on" stalled
-claim "what the host cannot read or write is an I/O error there, and only there" failing
-claim "a write that the host has lost is told by every flush after it" lost
+shared "a disk that stalls holds up neither network nor sockets, and goes on" stalled
+shared "what the host cannot read or write is an I/O error there, and only there" failing
+shared "a write that the host has lost is told by every flush after it" lost

@@ -123,6 +123,6 @@ claim "the VM that was looked at ends, and nothing of it is left ($MODE)" seen_e
 wait $seen 2> /dev/null
 claim "what must not speculate does not, or does not start ($MODE)" speculation
 for p in $PROCESSES; do
-	claim "immure-$p killed: the VM ends within seconds with 125 ($MODE)" killed $p
+	shared "immure-$p killed: the VM ends within seconds with 125 ($MODE)" killed $p
 done
-claim "the client killed: nothing is left behind ($MODE)" client_killed
+shared "the client killed: nothing is left behind ($MODE)" client_killed
