@@ -53,6 +53,32 @@ ext4_survives() {
 	nothing_left
 }
 
+# ---- fio, which checks what it wrote; once more after the power was cut ----
+
+# fio_line OPTION...: every size and order in an area of its own, on a disk of 16 MiB.
+fio_line() {
+	local way rw bs size at more
+	echo "fio --filename=/dev/vdb --thread --ioengine=libaio --iodepth=32 --direct=1 --minimal" \
+		"--verify=crc32c --verify_fatal=1 --randrepeat=1 --allrandrepeat=1 $*"
+	for way in randwrite:512:64k:0 randwrite:4k:4m:1 randwrite:64k:4m:5 write:512:64k:9 write:256k:4m:10 \
+		randwrite:4k:1m:14:--fsync=8; do
+		IFS=: read -r rw bs size at more <<< "$way"
+		echo "--name=at$at --stonewall --rw=$rw --bs=$bs --size=$size --offset=${at}m $more"
+	done
+}
+fio_verifies() {
+	local pid
+	[ -d "$WORK/fio" ] || scripts/make-rootfs "$WORK/fio" "$(command -v fio)"
+	truncate -s 16777216 "$WORK/fio.img"
+	MEM=512M start --cpus 2 --disk "$WORK/fio.img,queues=2" "$WORK/fio" -- \
+		sh -c "$(fio_line --end_fsync=1 | paste -sd' ') && echo verified; sleep 1000" > "$WORK/fio.log" 2>&1 &
+	pid=$!
+	wait_for 500 grep -q verified "$WORK/fio.log" || { cat "$WORK/fio.log"; return 1; }
+	kill -KILL "$(pids blk | tail -n 1)"
+	status_of wait $pid
+	MEM=512M run --disk "$WORK/fio.img" "$WORK/fio" -- sh -c "$(fio_line --verify_only | paste -sd' ')"
+}
+
 # ---- sockets ----
 
 SAMPLE=1000003
@@ -108,6 +134,7 @@ ncat_takes_from_host() {
 }
 
 shared "what ext4 had synced is there after its VM was killed, and e2fsck finds no fault" ext4_survives
+shared "fio finds all that it wrote, of every size, and again after its VM was killed" fio_verifies
 shared "socat in the guest reaches the host" socat_to_host
 shared "socat on the host reaches one in the guest" socat_answers_host
 shared "ncat in the guest reaches the host" ncat_to_host
