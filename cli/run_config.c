@@ -140,7 +140,8 @@ static json_t *disk(const char *path, const struct run_disk *d, const char *over
 			      (int)d->readonly, "discard", (int)!d->keep, "direct",
 			      (int)d->direct, "serial", serial, "rate_limiter", limit_json(&d->limit[0]));
 
-	if ((d->queues != 0 && json_object_set_new(j, "queues", json_integer(d->queues)) < 0) ||
+	if ((d->grow != 0 && json_object_set_new(j, "grow", json_integer((json_int_t)d->grow)) < 0) ||
+	    (d->queues != 0 && json_object_set_new(j, "queues", json_integer(d->queues)) < 0) ||
 	    (d->block != 0 && json_object_set_new(j, "block_size", json_integer(d->block)) < 0) ||
 	    !run_overlay_json(j, d, overlay)) {
 		json_decref(j);

@@ -9,6 +9,7 @@
 #include "cli/run_values.h"
 #include "cli/say.h"
 #include "core/guestmem.h"
+#include "core/overlay.h"
 #include "core/vmconfig.h"
 
 #include <fcntl.h>
@@ -104,6 +105,12 @@ static bool disk_queues(struct run_disk *d, const char *word)
 	return true;
 }
 
+static bool disk_grow(struct run_disk *d, const char *word)
+{
+	return strncmp(word, "grow=", 5) == 0 && value_size(word + 5, &d->grow) &&
+	       d->grow >= VM_BLOCK_MAX && d->grow <= OVERLAY_BASE_MAX;
+}
+
 /* Takes one word behind a comma of --disk.  False: it is none of ours, but part of the name. */
 static bool disk_word(struct run_disk *d, char *word)
 {
@@ -126,7 +133,8 @@ static bool disk_word(struct run_disk *d, char *word)
 			return true;
 		}
 	}
-	return disk_block(d, word) || disk_queues(d, word) || run_overlay_word(d, word);
+	return disk_block(d, word) || disk_queues(d, word) || disk_grow(d, word) ||
+	       run_overlay_word(d, word);
 }
 
 /* Why @word, which disk_word() did not take, cannot be part of a name; NULL: it can. */
@@ -140,6 +148,8 @@ static const char *disk_word_wrong(const char *word)
 		return "a block has 512, 1024, 2048 or 4096 bytes";
 	if (strncmp(word, "queues=", 7) == 0)
 		return "a disk has 1 to 4 queues";
+	if (strncmp(word, "grow=", 5) == 0)
+		return "an image grows to a size between 4K and 1T";
 	return run_overlay_wrong(word);
 }
 

@@ -25,6 +25,7 @@ struct run_disk {
 	bool direct;		/* cache=direct */
 	uint32_t block;		/* bytes of a block; 0: the image's own */
 	uint32_t queues;	/* 0: one */
+	uint64_t grow;		/* bytes the image may come to; 0: it is fixed */
 	bool overlay;		/* what is written goes elsewhere: run_overlay.h */
 	char *overlay_path;	/* into argv; NULL: to memory */
 	uint64_t overlay_limit;	/* bytes; 0: the jailer's own */

@@ -38,6 +38,8 @@ const char *run_overlay_clash(const struct run_disk *d)
 		return d->overlay_limit != 0 ? "limit is an overlay's" : NULL;
 	if (d->readonly)
 		return "an overlay is there to be written: ro or overlay";
+	if (d->grow != 0)
+		return "an overlay's base has one size: grow or overlay";
 	return d->direct ? "an overlay goes by way of the host's cache: cache=direct or overlay" : NULL;
 }
 

@@ -33,7 +33,7 @@ int wide_ioctl(int fd, unsigned long request, ...);
 int plain_fcntl(int fd, int cmd, ...);
 #define fcntl plain_fcntl
 
-/* musl's fstat() takes 550 bytes for kernels of which statx() is all there is.  Its struct is the kernel's. */
+/* musl's takes 550 bytes for kernels that have only statx().  Its struct is the kernel's. */
 int plain_fstat(int fd, struct stat *st);
 #define fstat plain_fstat
 

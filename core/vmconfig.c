@@ -17,7 +17,7 @@ enum {
 	MTU_MIN = 68,		/* virtio 1.3 §5.1.4.1 */
 };
 
-/* Of a disk alone: serial, blocks, base_size, overlay_limit; of an interface: mac, mtu. */
+/* Of a disk alone: serial, blocks, base_size, overlay_limit, grow; of an interface: mac, mtu. */
 enum {
 	BLK_BYTES = offsetof(struct vm_device, limit) - offsetof(struct vm_device, serial),
 	NET_BYTES = offsetof(struct vm_device, serial) - offsetof(struct vm_device, mac),
@@ -43,7 +43,7 @@ static bool overlay_valid(const struct vm_device *d)
 {
 	if (d->base_size == 0)
 		return (d->flags & VM_BLK_KEPT) == 0 && d->overlay_limit == 0;
-	return (d->flags & VM_BLK_READONLY) == 0 && d->base_size % VM_BLOCK_MIN == 0 &&
+	return (d->flags & VM_BLK_READONLY) == 0 && d->grow == 0 && d->base_size % VM_BLOCK_MIN == 0 &&
 	       d->base_size <= OVERLAY_BASE_MAX &&
 	       (d->overlay_limit == 0 || d->overlay_limit >= OVERLAY_CLUSTER);
 }
@@ -64,7 +64,8 @@ static bool blocks_valid(const struct vm_blocks *b)
 static bool blk_valid(const struct vm_device *d)
 {
 	return d->nqueues >= 1 && d->nqueues <= PLAN_BLK_QUEUES && blk_flags_valid(d->flags) &&
-	       blocks_valid(&d->blocks) && overlay_valid(d) && all_zero(&d->limit[1], sizeof(d->limit[1])) &&
+	       blocks_valid(&d->blocks) && d->grow <= OVERLAY_BASE_MAX && overlay_valid(d) &&
+	       all_zero(&d->limit[1], sizeof(d->limit[1])) &&
 	       all_zero(d->serial + SERIAL_BYTES, sizeof(d->serial) - SERIAL_BYTES);
 }
 

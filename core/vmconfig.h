@@ -55,6 +55,7 @@ struct vm_device {
 	struct vm_blocks blocks;	/* blk */
 	uint64_t base_size;	/* blk: bytes of BLK_BASE, whole sectors; 0: no overlay */
 	uint64_t overlay_limit;	/* bytes that the overlay may keep; 0: as many as the disk has */
+	uint64_t grow;		/* blk: bytes that the image may come to; 0: it is fixed */
 	struct limit_values limit[LIMITS_DIRECTIONS];	/* at the start; blk: the first */
 };
 
@@ -84,8 +85,8 @@ struct vm_config {
 	uint8_t padding[4];
 };
 
-_Static_assert(sizeof(struct vm_device) == 184, "shared layout");
-_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 184 + 2612 + 4 + 96, "shared layout");
+_Static_assert(sizeof(struct vm_device) == 192, "shared layout");
+_Static_assert(sizeof(struct vm_config) == 2048 + 8 * 192 + 2612 + 4 + 96, "shared layout");
 
 /* Reads the struct from FD_CONFIG, checks every field (vmconfig_valid) and closes it.  Returns
  * 0 or -errno (-EINVAL: not a valid configuration). */

@@ -84,6 +84,7 @@ static const struct field disk_fields[] = {
 	  OVERLAY_BASE_MAX },
 	{ "direct", BOOL, false, AT(config_disk, direct) },
 	{ "queues", U32, false, AT(config_disk, queues), 1, PLAN_BLK_QUEUES },
+	{ "grow", U64, false, AT(config_disk, grow), VM_BLOCK_MAX, OVERLAY_BASE_MAX },
 	{ "block_size", U32, false, AT(config_disk, block_size), VM_BLOCK_MIN, VM_BLOCK_MAX },
 	{ "rate_limiter", LIMITER, false, AT(config_disk, limit) },
 };
@@ -354,6 +355,8 @@ static int check_overlay(const struct place *p, struct config_disk *d)
 		return bad(p, "overlay", "must be false on a disk that is read-only");
 	if (d->direct)
 		return bad(p, "overlay", "must be false on a disk that is direct");
+	if (d->grow != 0)
+		return bad(p, "overlay", "must be false on a disk that grows");
 	if (d->overlay_limit == 0 && d->overlay_path == NULL)
 		d->overlay_limit = CONFIG_OVERLAY_MEMORY;
 	d->overlay_limit -= d->overlay_limit % OVERLAY_CLUSTER;

@@ -24,7 +24,9 @@
  *             own, which it cannot be below; of a file 512; the image is of whole ones),
  *             direct (default false: by way of the host's page cache; true: past it, in blocks
  *             of the size above or what the file system asks for, which then is the least),
- *             queues 1..4 (default 1), rate_limiter }], in slot order
+ *             queues 1..4 (default 1),
+ *             grow: bytes that the image may come to while the VM runs (default: it is fixed),
+ *             rate_limiter }], in slot order
  *   net       [{ tap name or user { address "10.0.2.15/24" the guest's, gateway "10.0.2.2", dns: the
  *             address at which it finds this host's resolver (default: none) },
  *             mac "52:54:00:12:34:56" (default: from the VM's name),
@@ -77,6 +79,7 @@ struct config_disk {
 	uint32_t block_size;		/* 0: the image's own */
 	bool direct;			/* past the host's page cache */
 	uint32_t queues;
+	uint64_t grow;			/* bytes that the image may come to; 0: it is fixed */
 	struct limit_values limit;
 };
 

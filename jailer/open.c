@@ -140,6 +140,12 @@ static int open_disk(struct opened *o, const struct plan *p, unsigned i, struct 
 			    "disk %s: neither a regular file nor a block device", disk->path);
 	o->disk_size[i] = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 	o->disk_dev[i] = S_ISREG(st.st_mode) ? st.st_dev : st.st_rdev;
+	if (disk->grow != 0 && disk->grow < o->disk_size[i])
+		return fail(f, 0, NULL, "disk %s: is larger than what it may grow to, %llu bytes",
+			    disk->path, (unsigned long long)disk->grow);
+	/* What may be written, from now on. */
+	if (S_ISREG(st.st_mode) && disk->grow != 0)
+		o->disk_size[i] = disk->grow;
 	if (blocks_find(&o->disk_blocks[i], fd, &st, disk, f) != 0 || lock_disk(disk, fd, f) != 0)
 		return -1;
 	return disk->overlay ? open_overlay(o, i, disk, fd, &st, f) : 0;
@@ -221,6 +227,7 @@ static void fill_devices(struct vm_config *vc, const struct config *c, const str
 		d->blocks = o->disk_blocks[i];
 		d->base_size = o->base_size[i];
 		d->overlay_limit = c->disk[i].overlay_limit;
+		d->grow = c->disk[i].grow;
 		memcpy(d->serial, c->disk[i].serial, strlen(c->disk[i].serial));
 	}
 	for (uint32_t i = c->ndisks; i < c->ndisks + c->nnets; i++) {

@@ -122,6 +122,20 @@ void blk_hello(const struct blk *b, struct link_hello *h)
 	memcpy(h->config, &c, sizeof(c));
 }
 
+void blk_config(const struct blk *b, struct link_config *c)
+{
+	struct blk_config config;
+
+	fill_config(b, &config);
+	*c = (struct link_config){ .len = sizeof(config) };
+	memcpy(c->config, &config, sizeof(config));
+}
+
+bool blk_grown(struct blk *b)
+{
+	return disk_may_grow(&b->disk) && meter_second(&b->meter) && disk_grown(&b->disk);
+}
+
 static void forget_queues(struct blk *b)
 {
 	for (uint32_t i = 0; i < b->nqueues; i++) {

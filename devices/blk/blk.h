@@ -60,6 +60,13 @@ void blk_init(struct blk *b, const struct guestmem *mem, const struct disk *disk
 /* Fills in what the device is: features, queue, configuration space (§5.2.3, §5.2.4). */
 void blk_hello(const struct blk *b, struct link_hello *h);
 
+/* What LINK_CONFIG says: the configuration space as it is now. */
+void blk_config(const struct blk *b, struct link_config *c);
+
+/* Looks, about once a second, whether the disk has grown; never true where it may not.  True: it has, and
+ * the driver must be told. */
+must_check bool blk_grown(struct blk *b);
+
 /* Starts on what the driver set up.  False: refused, *@reason says why; or VMM wrote nonsense:
  * features that were not offered, more queues than there are (*@reason is 0). */
 must_check bool blk_activate(struct blk *b, const struct link_activate *a, uint32_t *reason);

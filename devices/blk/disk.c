@@ -80,6 +80,35 @@ int disk_open(struct disk *d, int fd, unsigned int flags, const struct vm_blocks
 	return 0;
 }
 
+/* Is logical block @n there, whole?  What is in it does not matter. */
+static bool block_exists(const struct disk *d, uint64_t n)
+{
+	static _Alignas(VM_BLOCK_MAX) uint8_t block[VM_BLOCK_MAX];
+	struct iovec iov = { block, d->blocks.logical };
+
+	return preadv2(d->fd, &iov, 1, (off_t)(n * d->blocks.logical), 0) == (ssize_t)iov.iov_len;
+}
+
+/* No call that tells the size is among those that are left: the last block that can be read is sought, by
+ * halves. */
+bool disk_grown(struct disk *d)
+{
+	uint64_t there = d->size / d->blocks.logical, not = d->most / d->blocks.logical;
+
+	if (there >= not || !block_exists(d, there))
+		return false;
+	while (not - there > 1) {
+		uint64_t half = there + (not - there) / 2;
+
+		if (block_exists(d, half))
+			there = half;
+		else
+			not = half;
+	}
+	d->size = (there + 1) * d->blocks.logical;
+	return true;
+}
+
 bool disk_range_ok(const struct disk *d, uint64_t at, uint64_t len)
 {
 	static struct log_limit limit;

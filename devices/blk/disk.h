@@ -35,6 +35,7 @@ struct disk {
 	bool ahead;		/* the host can be told what will be read: disk_read_cached() */
 	struct vm_blocks blocks;
 	uint64_t size;		/* capacity in bytes; a partial last logical block does not count */
+	uint64_t most;		/* what the image may grow to; not more than size: it is fixed */
 };
 
 /* Finds out what @fd is, a regular file or a block device, and what it can.  @flags: enum
@@ -43,6 +44,15 @@ struct disk {
  * or the reverse. */
 must_check int disk_open(struct disk *d, int fd, unsigned int flags,
 			 const struct vm_blocks *blocks);
+
+/* May @d become larger? */
+static inline bool disk_may_grow(const struct disk *d)
+{
+	return d->most > d->size;
+}
+
+/* Looks whether the image has grown, as far as @d->most, and takes that as its size.  True: it has. */
+must_check bool disk_grown(struct disk *d);
 
 /* True when the @len bytes from @at on lie inside the disk and both are multiples of SECTOR, or of
  * a logical block where the disk is direct. */

@@ -92,6 +92,7 @@ static void setup(const struct vm_device *d)
 		die_errno(-rc, "blk: signals");
 	if (fcntl(BLK_LINK, F_SETFL, O_NONBLOCK) < 0)
 		die_errno(errno, "blk: link");
+	disk.most = d->grow;
 	blk_init(&dev, &mem, &disk, d->nqueues, d->serial);
 	meter_init(&dev.meter, &pages, d);
 }
@@ -205,7 +206,22 @@ static const struct timespec *patience(enum blk_stop stop, struct timespec *t)
 	*t = (struct timespec){ 0 };
 	if (stop == BLK_HELD)
 		t->tv_nsec = (long)meter_wait(&dev.meter);	/* under a second */
-	return stop == BLK_MORE || stop == BLK_HELD ? t : NULL;
+	if (stop == BLK_IDLE && disk_may_grow(&dev.disk))
+		t->tv_sec = 1;
+	return stop != BLK_IDLE || t->tv_sec != 0 ? t : NULL;
+}
+
+/* Tells the driver of a disk that has grown. */
+static bool tell_size(void)
+{
+	static struct log_limit limit;
+	struct link_msg m = { .type = LINK_CONFIG };
+
+	if (!blk_grown(&dev))
+		return true;
+	log_limited(&limit, "blk: the image has grown to %lu bytes", (unsigned long)dev.disk.size);
+	blk_config(&dev, &m.u.config);
+	return link_send(&vmm, &m) == LINK_OK;
 }
 
 /* Runs until the VM ends; returns the exit status. */
@@ -229,7 +245,7 @@ static int run(void)
 			if (r != LINK_OK)
 				return r == LINK_EOF ? 0 : 1;
 		}
-		if (!take_kicks(&p[1]))
+		if (!take_kicks(&p[1]) || !tell_size())
 			return 1;
 		stop = BLK_IDLE;
 		if (vmm.state == LINK_ACTIVE && !turn(&stop))

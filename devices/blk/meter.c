@@ -38,6 +38,16 @@ void meter_turn(struct meter *m)
 		stats_add(&m->stats->counter[STATS_LIMIT_CHANGES], 1);
 }
 
+bool meter_second(struct meter *m)
+{
+	uint64_t now = clock_ns();
+
+	if (now - m->second < METER_SECOND)
+		return false;
+	m->second = now;
+	return true;
+}
+
 bool meter_open(struct meter *m)
 {
 	if (limiter_on(limiter(m)) && !limiter_open(limiter(m), m->now))

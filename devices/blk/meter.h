@@ -16,7 +16,10 @@ struct meter {
 	struct limits limits;
 	uint64_t now;			/* ns: the last look at the clock */
 	bool throttled;			/* a request is being held back */
+	uint64_t second;		/* ns: when meter_second() was last true */
 };
+
+#define METER_SECOND 1000000000ull	/* ns */
 
 /* Counts in @pages->stats and keeps to the limits that @d names, until others come with
  * @pages->limits. */
@@ -24,6 +27,9 @@ void meter_init(struct meter *m, const struct pages *pages, const struct vm_devi
 
 /* A turn of the loop begins: looks at the clock, and for other limits. */
 void meter_turn(struct meter *m);
+
+/* Looks at the clock: true once a second. */
+must_check bool meter_second(struct meter *m);
 
 /* May a request be taken from the queue? */
 must_check bool meter_open(struct meter *m);

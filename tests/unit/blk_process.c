@@ -23,6 +23,7 @@ static struct link_msg m;
 static int image;
 static uint32_t block = 512;
 static uint32_t queues = 1;
+static uint64_t grow;
 static uint64_t data = DATA;	/* where requests have it */
 
 static struct vm_config config(bool readonly)
@@ -32,7 +33,7 @@ static struct vm_config config(bool readonly)
 		.kernel_size = 1,
 		.device = { { .kind = VM_DEVICE_VSOCK, .nqueues = 3, .guest_cid = 3, .connections = 9 },
 			    { .kind = VM_DEVICE_BLK, .nqueues = queues, .serial = "disk-one",
-			      .blocks = { block, 4096, 0, 0 },
+			      .blocks = { block, 4096, 0, 0 }, .grow = grow,
 			      .flags = readonly ? VM_BLK_READONLY : VM_BLK_DISCARD } },
 	};
 }
@@ -571,4 +572,28 @@ Test(blk_process, has_four_queues_when_told_so)
 		cr_assert_eq(memcmp(ram_at(&ram, DATA), "sector 8", 8), 0);
 	}
 	quit();
+}
+
+/* By itself, within seconds, whether or not the driver asks for anything. */
+static void grows(bool readonly)
+{
+	grow = 2 * SECTORS * 512;
+	up(readonly, readonly ? usual & ~(1ull << 9) : usual);
+	cr_assert_eq(ask(IN, SECTORS, 512), 1);
+	cr_assert_eq(ftruncate(image, (SECTORS + 5) * 512), 0);
+	process_expect(&p, LINK_CONFIG, &m);
+	cr_assert_eq(*(uint64_t *)(void *)m.u.config.config, SECTORS + 5);
+	cr_assert_eq(ask(readonly ? IN : OUT, SECTORS + 4, 512), 0);
+	cr_assert_eq(ask(IN, SECTORS + 5, 512), 1);
+	quit();
+}
+
+Test(blk_process, tells_of_an_image_that_has_grown)
+{
+	grows(false);
+}
+
+Test(blk_process, tells_of_a_read_only_image_that_has_grown)
+{
+	grows(true);
 }

@@ -300,7 +300,7 @@ Test(options, what_is_not_understood_is_refused)
 		"--pids-limit 4097 root", "--memory-overhead 1K root", "--memory-overhead 2T root",
 		"--name ../x root", "--json=x root", "--console=1 root", "-tt root", "--tty=1 root",
 		"--mem 1G root", "--disk ,ro root", "--disk d,discard=no root", "--disk d,discard=,ro root",
-		"--disk d,queues=0 root", "--disk d,queues=5,ro root", "--disk d,queues= root", "--disk d,block=0 root", "--disk d,block=256 root", "--disk d,block=1536,ro root",
+		"--disk d,queues=0 root", "--disk d,grow=1 root", "--disk d,grow=2T,ro root", "--disk d,grow=1G,overlay root", "--disk d,queues=5,ro root", "--disk d,queues= root", "--disk d,block=0 root", "--disk d,block=256 root", "--disk d,block=1536,ro root",
 		"--disk d,block= root", "--disk d,block=8192 root", "--disk d,block=4097 root", "--disk ,block=512 root",
 		"--disk d,overlay= root", "--disk d,overlay=,limit=1G root", "--disk d,overlay,limit=63K root",
 		"--disk d,overlay,limit=2T root", "--disk d,overlay,limit=much root", "--disk ,overlay root",
@@ -413,7 +413,7 @@ Test(config, says_of_a_disk_what_the_option_says)
 	char *text;
 	json_t *j, *v;
 
-	cr_assert_eq(words("--disk d0,block=4096,cache=direct,queues=2 --disk d1 root c"), 0);
+	cr_assert_eq(words("--disk d0,block=4096,cache=direct,queues=2,grow=1G --disk d1 root c"), 0);
 	text = run_config(&o, &p);
 	cr_assert_not_null(text);
 	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -423,6 +423,8 @@ Test(config, says_of_a_disk_what_the_option_says)
 	cr_assert_null(json_object_get(json_array_get(v, 2), "block_size"));
 	cr_assert_eq(json_integer_value(json_object_get(json_array_get(v, 1), "queues")), 2);
 	cr_assert_null(json_object_get(json_array_get(v, 2), "queues"));
+	cr_assert_eq(json_integer_value(json_object_get(json_array_get(v, 1), "grow")), 1 << 30);
+	cr_assert_null(json_object_get(json_array_get(v, 2), "grow"));
 	cr_assert(json_is_false(json_object_get(json_array_get(v, 0), "direct")));
 	cr_assert(json_is_true(json_object_get(json_array_get(v, 1), "direct")));
 	cr_assert(json_is_false(json_object_get(json_array_get(v, 2), "direct")));

@@ -55,7 +55,7 @@ Test(config, every_key_is_read)
 		       "\"vcpus\":32,\"console\":true,\"cmdline_devices\":true,"
 		       "\"timeout_ms\":1500,\"disks\":[{\"path\":\"/d0\"},"
 		       "{\"path\":\"/d1\",\"readonly\":false,\"serial\":\"S N\",\"discard\":false,"
-		       "\"block_size\":2048,\"direct\":true,\"queues\":4}],"
+		       "\"block_size\":2048,\"direct\":true,\"queues\":4,\"grow\":8192}],"
 		       "\"vsock\":{\"cid\":4294967294,\"path\":\"/run/x/vsock.sock\"},"
 		       "\"run_dir\":\"/run/x\",\"limits\":{\"memory_overhead\":1,"
 		       "\"cpu_percent\":150,\"pids\":9,\"io_bytes_per_sec\":1048576},"
@@ -71,6 +71,7 @@ Test(config, every_key_is_read)
 	cr_assert(!c.disk[0].direct && c.disk[1].direct);
 	cr_assert(c.disk[0].block_size == 0 && c.disk[1].block_size == 2048);
 	cr_assert(c.disk[0].queues == 1 && c.disk[1].queues == 4);
+	cr_assert(c.disk[0].grow == 0 && c.disk[1].grow == 8192);
 	cr_assert_str_eq(c.disk[0].serial, "");
 	cr_assert_str_eq(c.disk[1].serial, "S N");
 	cr_assert(c.vsock_cid == 4294967294u && config_devices(&c) == 3);
@@ -190,6 +191,14 @@ Test(config, a_disk_has_one_to_four_queues)
 {
 	refused(WITH("\"disks\":[{\"path\":\"/d\",\"queues\":0}]"), "disks[0].queues: must be 1 to 4");
 	refused(WITH("\"disks\":[{\"path\":\"/d\",\"queues\":5}]"), "disks[0].queues: must be 1 to 4");
+}
+
+Test(config, an_image_may_grow_to_a_size_but_not_below_an_overlay)
+{
+	refused(WITH("\"disks\":[{\"path\":\"/d\",\"grow\":4095}]"), "disks[0].grow: must be 4096 to");
+	refused(WITH("\"disks\":[{\"path\":\"/d\",\"grow\":1099511627777}]"), "disks[0].grow: must be");
+	refused(WITH("\"disks\":[{\"path\":\"/d\",\"grow\":8192,\"overlay\":true,\"readonly\":false}]"),
+		"disks[0].overlay: must be false on a disk that grows");
 }
 
 Test(config, blocks_of_a_disk_have_four_sizes)

@@ -84,6 +84,8 @@ Test(vmconfig, every_field_of_a_device_has_a_range)
 	REFUSED(c.device[2].connections = 1);
 	REFUSED(c.device[0].flags = VM_BLK_READONLY | VM_BLK_DISCARD);
 	REFUSED(c.device[0].flags = 1u << 31);
+	REFUSED(c.device[0].grow = OVERLAY_BASE_MAX + 1);
+	REFUSED(c.device[1].grow = 4096);
 	REFUSED(c.device[0].nqueues = PLAN_BLK_QUEUES + 1);
 	REFUSED(c.device[0].nqueues = 0);
 	REFUSED(c.device[0].guest_cid = 3);

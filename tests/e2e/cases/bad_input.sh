@@ -51,6 +51,8 @@ shared "root file system missing" refused '/no/such/rootfs' --kernel "$GUEST" /n
 shared "image of no known kind" refused 'ext4|squashfs|erofs' --kernel "$GUEST" /bin/ls -- true
 shared "disk missing" refused '/no/such/disk' --kernel "$GUEST" --disk /no/such/disk "$ROOTFS" -- true
 shared "disk is a directory" refused 'regular|directory' --kernel "$GUEST" --disk /tmp "$ROOTFS" -- true
+shared "disk larger than it may grow to" refused 'larger than what it may grow to' --kernel "$GUEST" \
+	--disk "$BUILD/e2e/random,ro,grow=1M" "$ROOTFS" -- true
 shared "memory too small" refused 'memory|16' --kernel "$GUEST" -m 1M "$ROOTFS" -- true
 shared "memory not a size" refused 'size|memory' --kernel "$GUEST" -m lots "$ROOTFS" -- true
 shared "too many processors" refused 'cpus|32' --kernel "$GUEST" --cpus 33 "$ROOTFS" -- true

@@ -77,8 +77,22 @@ no_exit_per_request() {
 	[ "$requests" -gt 16000 ] && [ "$exits" -lt $((requests / 100)) ]
 }
 
+grows() {
+	local pid
+	head -c 4194304 "$SOURCE" > "$DISKS/grows"
+	start --disk "$DISKS/grows,grow=16M" "$ROOTFS" -- sh -c '
+		sectors() { cat /sys/block/vdb/size; }
+		sectors; while [ $(sectors) = 8192 ]; do sleep 0.2; done; sectors
+		dd if=/dev/zero bs=512 count=1 seek=16383 of=/dev/vdb oflag=direct 2> /dev/null && echo written' > "$WORK/grows" &
+	pid=$!
+	wait_for 300 grep -q 8192 "$WORK/grows"
+	truncate -s 8388608 "$DISKS/grows"
+	status_of wait $pid
+	expect "8192 16384 written" "$(paste -sd' ' "$WORK/grows")" "what the guest saw"
+	expect 8388608 "$(stat -c %s "$DISKS/grows")" "bytes of the image"
+}
 queues() {
-	head -c 16777216 "$SOURCE" > "$DISKS/queues"
+	head -c 16777216 "$SOURCE" > "$DISKS/queues" "$DISKS/grows"
 	# shellcheck disable=SC2016 # expanded there
 	run --cpus 2 --disk "$DISKS/queues,queues=2,ro" "$ROOTFS" -- sh -c '
 		ls /sys/block/vdb/mq | tr "\n" " "
@@ -92,6 +106,7 @@ shared "a read-only disk is refused to the writer and stays as it was" read_only
 shared "capacity is whole sectors of the file" capacity
 shared "an image's bytes never choose a format" image_magic_stays_raw
 shared "two VMs never write one image" one_writer
+shared "an image that grows is a disk that grows" grows
 shared "two processors read by a queue each" queues
 claim "a VM that outgrows its memory limit is told so" memory_limit
 shared "reading 64 MiB causes no user-space exit a request" no_exit_per_request 3>&1
