@@ -229,6 +229,12 @@ bool disk_read_cached(struct disk *d, uint64_t at, const struct iovec *iov, int 
 
 	if (!d->ahead)
 		return false;
+	if (d->over != NULL && overlay_read_cached(d->over, at, iov, n, len))
+		return true;
+	if (d->over != NULL) {
+		d->ahead = d->over->base.ahead && d->over->store.ahead;
+		return false;
+	}
 	rc = preadv2(d->fd, iov, n, (off_t)at, RWF_NOWAIT);
 	if (rc < 0 && errno == EOPNOTSUPP)
 		d->ahead = false;
@@ -238,7 +244,10 @@ bool disk_read_cached(struct disk *d, uint64_t at, const struct iovec *iov, int 
 /* Advice: whatever becomes of it, the read itself will tell. */
 void disk_will_read(const struct disk *d, uint64_t at, uint64_t len)
 {
-	(void)posix_fadvise(d->fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
+	if (d->over != NULL)
+		overlay_will_read(d->over, at, len);
+	else
+		(void)posix_fadvise(d->fd, (off_t)at, (off_t)len, POSIX_FADV_WILLNEED);
 }
 
 bool disk_write(struct disk *d, uint64_t at, struct iovec *iov, int n, uint32_t len, bool durable)

@@ -69,7 +69,7 @@ int overlay_open(struct overlay *o, struct disk *d, const struct overlay_terms *
 
 	*o = (struct overlay){
 		.store = *d, .kept = t->kept,
-		.base = { .fd = t->base, .readonly = true, .size = t->base_size },
+		.base = { .fd = t->base, .readonly = true, .size = t->base_size, .ahead = true },
 		.limit = t->limit != 0 ? t->limit / OVERLAY_CLUSTER : UINT64_MAX,
 	};
 	if (mode < 0)
@@ -179,6 +179,31 @@ uint32_t overlay_read(struct overlay *o, uint64_t at, struct iovec *iov, int n, 
 			break;
 	}
 	return done;
+}
+
+/* Only what is of one state: such are nearly all. */
+bool overlay_read_cached(struct overlay *o, uint64_t at, const struct iovec *iov, int n, uint32_t len)
+{
+	enum overlay_state from;
+
+	if (run(o, at, len, &from) < len)
+		return false;
+	if (from == OVERLAY_BASE)
+		return disk_read_cached(&o->base, at, iov, n, len);
+	if (from == OVERLAY_DATA)
+		return disk_read_cached(&o->store, o->layout.data + at, iov, n, len);
+	return fill_zeroes(iov, n) == len;
+}
+
+void overlay_will_read(const struct overlay *o, uint64_t at, uint64_t len)
+{
+	enum overlay_state from;
+	uint64_t here = run(o, at, len, &from);
+
+	if (from == OVERLAY_BASE)
+		disk_will_read(&o->base, at, here);
+	if (from == OVERLAY_DATA)
+		disk_will_read(&o->store, o->layout.data + at, here);
 }
 
 /* ---- writing ---- */

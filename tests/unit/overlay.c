@@ -71,6 +71,21 @@ static void random_discard(uint64_t at, uint32_t len)
 	}
 }
 
+/* What the cache has is the same; what it has not is asked for within the files. */
+static void check_cached(uint64_t at, uint32_t len)
+{
+	struct iovec iov = { got, len };
+
+	host.cache = HOST_WARM;
+	if (disk_read_cached(&disk, at, &iov, 1, len))
+		cr_assert_eq(memcmp(got, model + at, len), 0);
+	else
+		cr_assert_gt(len, SECTOR, "one sector is of one state");
+	host.cache = HOST_COLD;
+	disk_will_read(&disk, at, len);
+	cr_assert(disk.ahead);
+}
+
 static void random_op(const struct how *how)
 {
 	uint64_t at;
@@ -98,6 +113,7 @@ static void random_op(const struct how *how)
 			cr_assert(open_disk(how));
 		break;
 	case 7:
+		check_cached(at, len);
 		cr_assert(move_bytes(false, at, got, len, 1 + (unsigned)rand() % 9));
 		cr_assert_eq(memcmp(got, model + at, len), 0);
 		break;
@@ -140,6 +156,37 @@ Test(overlay, and_without_discard, .timeout = 120)
 	for (unsigned seed = 1; seed <= 3; seed++)
 		agree_for(&(struct how){ .keep = true }, seed);
 	cr_assert_eq(host.calls[HOST_PUNCH], 0);
+}
+
+Test(overlay, a_host_that_cannot_tell_is_not_asked_again)
+{
+	struct iovec iov = { got, SECTOR };
+
+	new_disk(&(struct how){ 0 });
+	host.cache = HOST_BLIND;
+	cr_assert_not(disk_read_cached(&disk, 0, &iov, 1, SECTOR));
+	cr_assert_not(disk.ahead);
+	cr_assert_not(over.base.ahead);
+}
+
+Test(overlay, what_is_of_two_states_is_not_cached)
+{
+	struct iovec iov = { got, 2 * OVERLAY_CLUSTER };
+
+	new_disk(&(struct how){ 0 });
+	host.cache = HOST_WARM;
+	cr_assert(disk_read_cached(&disk, 0, &iov, 1, 2 * OVERLAY_CLUSTER));
+	random_write(0, OVERLAY_CLUSTER);
+	cr_assert_not(disk_read_cached(&disk, 0, &iov, 1, 2 * OVERLAY_CLUSTER));
+	cr_assert(disk.ahead);
+	iov.iov_len = OVERLAY_CLUSTER;
+	cr_assert(disk_read_cached(&disk, 0, &iov, 1, OVERLAY_CLUSTER));
+	cr_assert_eq(memcmp(got, model, OVERLAY_CLUSTER), 0);
+	cr_assert(disk_zero(&disk, 0, OVERLAY_CLUSTER, true));
+	host.reads = host.begun = 0;
+	cr_assert(disk_read_cached(&disk, 0, &iov, 1, OVERLAY_CLUSTER));
+	disk_will_read(&disk, 0, OVERLAY_CLUSTER);
+	cr_assert_eq(host.reads + host.begun, 0, "zeroes are in no file");
 }
 
 Test(overlay, the_base_is_never_written_and_two_disks_over_it_differ)

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -34,6 +35,8 @@ static struct {
 	int fail_after;		/* the change after so many fails with error; -1: none */
 	int error;
 	bool no_punch;
+	enum { HOST_BLIND, HOST_COLD, HOST_WARM } cache;	/* what RWF_NOWAIT finds */
+	int begun;		/* reads to come that it was told of */
 	bool remembers;
 	int reads, calls[3];
 	struct host_event event[HOST_EVENTS];
@@ -72,8 +75,22 @@ static inline void host_forget(void)
 
 static ssize_t host_preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
+	if ((flags & RWF_NOWAIT) != 0 && host.cache != HOST_WARM) {
+		errno = host.cache == HOST_COLD ? EAGAIN : EOPNOTSUPP;
+		return -1;
+	}
 	host.reads++;
-	return preadv2(fd, iov, n, at, flags);
+	return preadv2(fd, iov, n, at, flags & ~RWF_NOWAIT);
+}
+
+static int host_fadvise(int fd, off_t at, off_t len, int advice)
+{
+	struct stat st;
+
+	cr_assert_eq(fstat(fd, &st), 0);
+	cr_assert(advice == POSIX_FADV_WILLNEED && at + len <= st.st_size);
+	host.begun++;
+	return 0;
 }
 
 static ssize_t host_pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
@@ -114,11 +131,13 @@ static int host_fallocate(int fd, int mode, off_t at, off_t len)
 #define pwritev2 host_pwritev2
 #define fdatasync host_fdatasync
 #define fallocate host_fallocate
+#define posix_fadvise host_fadvise
 #include "devices/blk/disk.c"
 #undef preadv2
 #undef pwritev2
 #undef fdatasync
 #undef fallocate
+#undef posix_fadvise
 #include "devices/blk/overlay.c"
 
 static struct disk disk;		/* what a guest sees */

@@ -28,12 +28,14 @@ gone() { # NAME
 stalled() {
 	local pid
 	device stalled "0 $((TROUBLE_MIB << 11)) linear LOOP 0"
+	device below "0 $((TROUBLE_MIB << 11)) linear LOOP 0"
 	ip tuntap add trouble0 mode tap
 	ip address add 10.78.0.1/24 dev trouble0
 	ip link set trouble0 up
 	mkfifo "$WORK/go"
-	start --net "$TROUBLE_NET" --vsock "$WORK/s.sock" --disk /dev/mapper/stalled,ro "$ROOTFS" -- sh -c \
-		'/bin/vsockload echo-vsock 7000 & read go; cat /dev/vdb | sha256sum; echo finished; sleep 1000' \
+	start --net "$TROUBLE_NET" --vsock "$WORK/s.sock" --disk /dev/mapper/stalled,ro \
+		--disk /dev/mapper/below,overlay "$ROOTFS" -- sh -c 'sha256sum < /dev/vdc; /bin/vsockload echo-vsock 7000 &
+		read go; cat /dev/vdb | sha256sum; echo finished; sleep 1000' \
 		< "$WORK/go" > "$WORK/stalled.log" &
 	pid=$!
 	exec 8> "$WORK/go"
@@ -48,12 +50,14 @@ stalled() {
 	expect 0 "$(grep -c finished "$WORK/stalled.log")" "reads that came to an end"
 	dmsetup resume --noudevsync stalled
 	wait_for 60 grep -q finished "$WORK/stalled.log"
-	grep -q "^$(sha256sum < "$WORK/stalled")" "$WORK/stalled.log"
+	# Both hold the same.
+	expect 2 "$(grep -c "^$(sha256sum < "$WORK/stalled")" "$WORK/stalled.log")" "disks that were read right"
 	exec 8>&-
 	kill -TERM "$pid"
 	status_of wait "$pid"
 	ip link delete trouble0
 	gone stalled
+	gone below
 }
 
 # A process of a disk waits for its host.
