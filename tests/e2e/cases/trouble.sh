@@ -32,13 +32,13 @@ stalled() {
 	ip tuntap add trouble0 mode tap
 	ip address add 10.78.0.1/24 dev trouble0
 	ip link set trouble0 up
-	mkfifo "$WORK/go"
+	mkfifo "$WORK/stalled.go"
 	start --net "$TROUBLE_NET" --vsock "$WORK/s.sock" --disk /dev/mapper/stalled,ro \
 		--disk /dev/mapper/below,overlay "$ROOTFS" -- sh -c 'sha256sum < /dev/vdc; /bin/vsockload echo-vsock 7000 &
 		read go; cat /dev/vdb | sha256sum; echo finished; sleep 1000' \
-		< "$WORK/go" > "$WORK/stalled.log" &
+		< "$WORK/stalled.go" > "$WORK/stalled.log" &
 	pid=$!
-	exec 8> "$WORK/go"
+	exec 8> "$WORK/stalled.go"
 	wait_for 300 grep -q listening "$WORK/stalled.log"
 	dmsetup suspend --nolockfs --noudevsync stalled
 	echo go >&8
