@@ -80,25 +80,26 @@ no_exit_per_request() {
 grows() {
 	local pid
 	head -c 4194304 "$SOURCE" > "$DISKS/grows"
+	# shellcheck disable=SC2016 # expanded there
 	start --disk "$DISKS/grows,grow=16M" "$ROOTFS" -- sh -c '
 		sectors() { cat /sys/block/vdb/size; }
 		sectors; while [ $(sectors) = 8192 ]; do sleep 0.2; done; sectors
-		dd if=/dev/zero bs=512 count=1 seek=16383 of=/dev/vdb oflag=direct 2> /dev/null && echo written' > "$WORK/grows" &
+		dd if=/dev/zero bs=512 count=1 seek=16383 of=/dev/vdb oflag=direct 2> /dev/null && echo written' > "$WORK/grows.log" &
 	pid=$!
-	wait_for 300 grep -q 8192 "$WORK/grows"
+	wait_for 300 grep -q 8192 "$WORK/grows.log"
 	truncate -s 8388608 "$DISKS/grows"
 	status_of wait $pid
-	expect "8192 16384 written" "$(paste -sd' ' "$WORK/grows")" "what the guest saw"
+	expect "8192 16384 written" "$(paste -sd' ' "$WORK/grows.log")" "what the guest saw"
 	expect 8388608 "$(stat -c %s "$DISKS/grows")" "bytes of the image"
 }
 queues() {
-	head -c 16777216 "$SOURCE" > "$DISKS/queues" "$DISKS/grows"
+	head -c 16777216 "$SOURCE" > "$DISKS/queues"
 	# shellcheck disable=SC2016 # expanded there
 	run --cpus 2 --disk "$DISKS/queues,queues=2,ro" "$ROOTFS" -- sh -c '
 		ls /sys/block/vdb/mq | tr "\n" " "
-		for cpu in 0 1; do taskset $((1 << cpu)) sha256sum /dev/vdb & done; wait' > "$WORK/queues"
-	expect "0 1" "$(head -n 1 "$WORK/queues" | grep -o '^0 1')" "queues that the guest has"
-	expect 2 "$(grep -c "$(sha256sum < "$DISKS/queues" | cut -d' ' -f1)" "$WORK/queues")" "readers who saw it right"
+		for cpu in 0 1; do taskset $((1 << cpu)) sha256sum /dev/vdb & done; wait' > "$WORK/queues.log"
+	expect "0 1" "$(head -n 1 "$WORK/queues.log" | grep -o '^0 1')" "queues that the guest has"
+	expect 2 "$(grep -c "$(sha256sum < "$DISKS/queues" | cut -d' ' -f1)" "$WORK/queues.log")" "readers who saw it right"
 }
 
 shared "256 MiB written and flushed survive a power cut" power_cut
@@ -110,4 +111,4 @@ shared "an image that grows is a disk that grows" grows
 shared "two processors read by a queue each" queues
 claim "a VM that outgrows its memory limit is told so" memory_limit
 shared "reading 64 MiB causes no user-space exit a request" no_exit_per_request 3>&1
-rm -f "$DISKS/target" "$DISKS/odd" "$DISKS/raw" "$DISKS/shared" "$DISKS/queues"
+rm -f "$DISKS/target" "$DISKS/odd" "$DISKS/raw" "$DISKS/shared" "$DISKS/queues" "$DISKS/grows"
