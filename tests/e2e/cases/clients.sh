@@ -68,15 +68,14 @@ fio_line() {
 }
 fio_verifies() {
 	local pid
-	[ -d "$WORK/fio" ] || scripts/make-rootfs "$WORK/fio" "$(command -v fio)"
 	truncate -s 16777216 "$WORK/fio.img"
-	MEM=512M start --cpus 2 --disk "$WORK/fio.img,queues=2" "$WORK/fio" -- \
+	MEM=256M start --disk "$WORK/fio.img" "$BUILD/e2e/fio.erofs" -- \
 		sh -c "$(fio_line --end_fsync=1 | paste -sd' ') && echo verified; sleep 1000" > "$WORK/fio.log" 2>&1 &
 	pid=$!
 	wait_for 500 grep -q verified "$WORK/fio.log" || { cat "$WORK/fio.log"; return 1; }
 	kill -KILL "$(pids blk | tail -n 1)"
 	status_of wait $pid
-	MEM=512M run --disk "$WORK/fio.img" "$WORK/fio" -- sh -c "$(fio_line --verify_only | paste -sd' ')"
+	MEM=256M run --disk "$WORK/fio.img" "$BUILD/e2e/fio.erofs" -- sh -c "$(fio_line --verify_only | paste -sd' ')"
 }
 
 # ---- sockets ----
