@@ -33,22 +33,28 @@ stalled() {
 	ip address add 10.78.0.1/24 dev trouble0
 	ip link set trouble0 up
 	mkfifo "$WORK/stalled.go"
+	# shellcheck disable=SC2016 # expanded there
 	start --net "$TROUBLE_NET" --vsock "$WORK/s.sock" --disk /dev/mapper/stalled,ro \
-		--disk /dev/mapper/below,overlay "$ROOTFS" -- sh -c 'sha256sum < /dev/vdc; /bin/vsockload echo-vsock 7000 &
-		read go; cat /dev/vdb | sha256sum; echo finished; sleep 1000' \
+		--disk /dev/mapper/below,overlay "$ROOTFS" -- sh -c '/bin/vsockload echo-vsock 7000 & read go
+		for d in vdb vdc; do for at in 1 2 3 4; do
+			dd if=/dev/$d of=/dev/null bs=64k count=1 skip=$((at * 50)) iflag=direct 2> /dev/null & all="$all $!"
+		done; done
+		wait $all; sha256sum < /dev/vdb; sha256sum < /dev/vdc; echo finished; sleep 1000' \
 		< "$WORK/stalled.go" > "$WORK/stalled.log" &
 	pid=$!
 	exec 8> "$WORK/stalled.go"
 	wait_for 300 grep -q listening "$WORK/stalled.log"
 	dmsetup suspend --nolockfs --noudevsync stalled
+	dmsetup suspend --nolockfs --noudevsync below
 	echo go >&8
-	# Its driver asks for more and more, none of it comes.
+	# Four requests wait for each, and none of it comes.
 	wait_for 60 blocked
 	ping -c 3 10.78.0.2
 	"$BUILD/e2e/bin/vsockload" load-unix "$WORK/s.sock" 7000 20 65536
 	blocked
 	expect 0 "$(grep -c finished "$WORK/stalled.log")" "reads that came to an end"
 	dmsetup resume --noudevsync stalled
+	dmsetup resume --noudevsync below
 	wait_for 60 grep -q finished "$WORK/stalled.log"
 	# Both hold the same.
 	expect 2 "$(grep -c "^$(sha256sum < "$WORK/stalled")" "$WORK/stalled.log")" "disks that were read right"
