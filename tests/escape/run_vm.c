@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PROCESSES_MAX = 8, START_MS = 20000, DONE_MS = 10000, HANG_MS = 300, END_MS = 5000, EXECUTED = 77 };
+enum { PROCESSES_MAX = 8, START_MS = 20000, DONE_MS = 30000, HANG_MS = 300, END_MS = 5000, EXECUTED = 77 };
 
 /* The first of this suite's machine numbers; below are those of others that run beside it.  Each has user ids
  * of its own, and a user id may have only so many tasks. */
