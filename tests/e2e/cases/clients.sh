@@ -59,7 +59,7 @@ ext4_survives() {
 fio_line() {
 	local way rw bs size at more
 	echo "fio --filename=/dev/vdb --thread --ioengine=libaio --iodepth=32 --direct=1 --minimal" \
-		"--verify=crc32c --verify_fatal=1 --randrepeat=1 --allrandrepeat=1 $*"
+		"--verify=crc32c --verify_fatal=1 --verify_state_save=0 --randrepeat=1 --allrandrepeat=1 $*"
 	for way in randwrite:512:64k:0 randwrite:4k:4m:1 randwrite:64k:4m:5 write:512:64k:9 write:256k:4m:10 \
 		randwrite:4k:1m:14:--fsync=8; do
 		IFS=: read -r rw bs size at more <<< "$way"
