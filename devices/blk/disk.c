@@ -229,21 +229,22 @@ bool disk_read_cached(struct disk *d, uint64_t at, const struct iovec *iov, int 
 
 	if (!d->ahead)
 		return false;
-	if (d->over != NULL && overlay_read_cached(d->over, at, iov, n, len))
+	if (len == 0)
 		return true;
-	if (d->over != NULL) {
-		d->ahead = d->over->base.ahead && d->over->store.ahead;
-		return false;
-	}
+	if (d->over != NULL)
+		return overlay_read_cached(d->over, at, iov, n, len, &d->ahead);
 	rc = preadv2(d->fd, iov, n, (off_t)at, RWF_NOWAIT);
 	if (rc < 0 && errno == EOPNOTSUPP)
 		d->ahead = false;
 	return rc == (ssize_t)len;
 }
 
-/* Advice: whatever becomes of it, the read itself will tell. */
+/* Advice: whatever becomes of it, the read itself will tell.  A length of 0 the host would take for all that
+ * follows. */
 void disk_will_read(const struct disk *d, uint64_t at, uint64_t len)
 {
+	if (len == 0)
+		return;
 	if (d->over != NULL)
 		overlay_will_read(d->over, at, len);
 	else

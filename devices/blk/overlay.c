@@ -182,17 +182,22 @@ uint32_t overlay_read(struct overlay *o, uint64_t at, struct iovec *iov, int n, 
 }
 
 /* Only what is of one state: such are nearly all. */
-bool overlay_read_cached(struct overlay *o, uint64_t at, const struct iovec *iov, int n, uint32_t len)
+bool overlay_read_cached(struct overlay *o, uint64_t at, const struct iovec *iov, int n, uint32_t len,
+			 bool *ahead)
 {
 	enum overlay_state from;
+	bool got;
 
 	if (run(o, at, len, &from) < len)
 		return false;
 	if (from == OVERLAY_BASE)
-		return disk_read_cached(&o->base, at, iov, n, len);
-	if (from == OVERLAY_DATA)
-		return disk_read_cached(&o->store, o->layout.data + at, iov, n, len);
-	return fill_zeroes(iov, n) == len;
+		got = disk_read_cached(&o->base, at, iov, n, len);
+	else if (from == OVERLAY_DATA)
+		got = disk_read_cached(&o->store, o->layout.data + at, iov, n, len);
+	else
+		got = fill_zeroes(iov, n) == len;
+	*ahead = o->base.ahead && o->store.ahead;
+	return got;
 }
 
 void overlay_will_read(const struct overlay *o, uint64_t at, uint64_t len)

@@ -47,8 +47,10 @@ must_check bool overlay_load(struct overlay *o);
 /* As the functions of disk.h. */
 must_check uint32_t overlay_read(struct overlay *o, uint64_t at, struct iovec *iov, int n,
 				 uint32_t len);
+
+/* Likewise, of @len > 0 bytes.  *@ahead becomes false when a host that was asked cannot tell. */
 must_check bool overlay_read_cached(struct overlay *o, uint64_t at, const struct iovec *iov, int n,
-				    uint32_t len);
+				    uint32_t len, bool *ahead);
 void overlay_will_read(const struct overlay *o, uint64_t at, uint64_t len);
 must_check bool overlay_write(struct overlay *o, uint64_t at, struct iovec *iov, int n,
 			      uint32_t len, bool durable);

@@ -121,6 +121,21 @@ Test(blk_ahead, only_reads_of_the_disk_are_begun)
 	cr_assert_eq(status(7), OK);
 }
 
+/* To the host a length of 0 means as far as the end. */
+Test(blk_ahead, a_read_of_nothing_is_not_begun)
+{
+	cold(usual);
+	offer(0, IN, 0, 512);
+	offer(1, IN, SECTORS, 0);
+	offer(2, IN, 0, 0);
+	cr_assert_eq(turn(), BLK_MORE);
+	cr_assert_eq(host.begun, 0);
+	host.asked = 0;
+	cr_assert_eq(serve(), BLK_IDLE);
+	cr_assert_eq(host.asked, 0);
+	cr_assert_eq(status(1), OK);
+}
+
 /* However many wait: a bounded look, at no chain twice that the host was told of. */
 Test(blk_ahead, it_looks_only_so_far)
 {

@@ -189,6 +189,26 @@ Test(overlay, what_is_of_two_states_is_not_cached)
 	cr_assert_eq(host.reads + host.begun, 0, "zeroes are in no file");
 }
 
+/* As many clusters as a page of the map has: behind it lies what may not be touched. */
+Test(overlay, nothing_is_asked_of_the_map_where_nothing_is_read)
+{
+	const uint64_t size = (uint64_t)PER_PAGE * OVERLAY_CLUSTER;
+	uint64_t *map;
+
+	make_base(size, false);
+	make_store();
+	cr_assert(open_disk(&(struct how){ .memory = true }));
+	map = mmap(NULL, 2 * OVERLAY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cr_assert_eq(over.layout.map_len, OVERLAY_PAGE);
+	cr_assert_eq(munmap((char *)map + OVERLAY_PAGE, OVERLAY_PAGE), 0);
+	over.map = map;
+	host.cache = HOST_WARM;
+	cr_assert(disk_range_ok(&disk, size, 0));
+	cr_assert(disk_read_cached(&disk, size, NULL, 0, 0));
+	disk_will_read(&disk, size, 0);
+	cr_assert_eq(host.reads + host.begun, 0);
+}
+
 Test(overlay, the_base_is_never_written_and_two_disks_over_it_differ)
 {
 	static uint8_t first[SIZE], second[SIZE];
