@@ -2,7 +2,7 @@
 /* limits.c: what even an unfiltered process could not exceed.
  *
  * CORE 0 because a core would contain guest memory.  FSIZE: nobody writes files but a block
- * device process, and that never beyond the end of its image.  MSGQUEUE, NICE and RTPRIO 0:
+ * device process, and that never beyond what its image may come to.  MSGQUEUE, NICE and RTPRIO 0:
  * nothing of ours queues or wants priority.  MEMLOCK: a program locks itself and then sets it to 0. */
 #include "jailer/limits.h"
 

@@ -79,7 +79,7 @@ struct plan_fd {
 };
 
 /* Resource limits that differ between processes.  The same for all: CORE, MSGQUEUE, NICE, RTPRIO 0. */
-#define PLAN_FSIZE_DISK (UINT64_MAX - 1)	/* size of the image, known when it is open */
+#define PLAN_FSIZE_DISK (UINT64_MAX - 1)	/* what the image may come to, known when it is open */
 #define PLAN_FSIZE_ANY  UINT64_MAX		/* left as it is */
 #define PLAN_MEMLOCK    (512 * 1024)		/* more than any of our programs has */
 

@@ -166,8 +166,12 @@ static void describe_passt(const struct config *c, char *buf, size_t size)
 
 static void describe_disk(const char *text, const struct config_disk *d, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s %s, %s%s", text, d->path,
-		 d->readonly || d->overlay ? "read-only" : "read-write", d->direct ? ", direct" : "");
+	int n = snprintf(buf, size, "%s %s, %s%s", text, d->path,
+			 d->readonly || d->overlay ? "read-only" : "read-write", d->direct ? ", direct" : "");
+
+	if (d->grow != 0 && n > 0 && (size_t)n < size)
+		snprintf(buf + n, size - (size_t)n, ", may grow to %llu KiB",
+			 (unsigned long long)d->grow >> 10);
 }
 
 static void describe_overlay(const char *text, const struct config_disk *d, char *buf, size_t size)

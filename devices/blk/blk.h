@@ -75,8 +75,7 @@ must_check bool blk_activate(struct blk *b, const struct link_activate *a, uint3
 void blk_reset(struct blk *b);
 
 /* Serves requests, a bounded number and a bounded number of bytes, of the queue whose turn it is; those that
- * have nothing are passed over.  *@interrupt: the driver
- * wants to be interrupted now. */
+ * have nothing are passed over.  *@interrupt: the driver wants to be interrupted now. */
 must_check enum blk_stop blk_serve(struct blk *b, bool *interrupt, uint32_t *reason);
 
 #endif

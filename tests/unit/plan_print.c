@@ -127,10 +127,12 @@ static char *printed(void (*print)(FILE *, const struct plan *))
 Test(plan_print, a_disk_past_the_cache_is_called_direct)
 {
 	char *text = printed_of("{\"name\":\"v\",\"kernel\":\"/k\",\"disks\":[{\"path\":\"/d\","
-				"\"direct\":true},{\"path\":\"/e\",\"direct\":false}]}", plan_print);
+				"\"direct\":true},{\"path\":\"/e\",\"direct\":false},"
+				"{\"path\":\"/f\",\"grow\":1048576}]}", plan_print);
 
 	cr_assert_not_null(strstr(text, "disk image /d, read-only, direct\n"), "%s", text);
 	cr_assert_not_null(strstr(text, "disk image /e, read-only\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "disk image /f, read-only, may grow to 1024 KiB\n"), "%s", text);
 	free(text);
 }
 
