@@ -44,13 +44,33 @@ static int load_program(const struct bpf_program_image *p, const int *maps)
 	return bpf(BPF_PROG_LOAD, &attr);
 }
 
-int bpf_load(const struct bpf_image *b, struct bpf_loaded *l)
+static int put_constant(const struct bpf_image *b, const struct bpf_constant *c, const int *maps)
+{
+	const uint32_t first = 0;
+	union bpf_attr put = { 0 }, freeze = { 0 };
+	uint32_t i = 0;
+	int rc;
+
+	while (i < b->nmaps && strcmp(b->map[i].name, c->map) != 0)
+		i++;
+	if (i == b->nmaps)
+		return -ENOENT;
+	put.map_fd = freeze.map_fd = (uint32_t)maps[i];
+	put.key = (uint64_t)(uintptr_t)&first;
+	put.value = (uint64_t)(uintptr_t)c->value;
+	rc = bpf(BPF_MAP_UPDATE_ELEM, &put);
+	return rc < 0 ? rc : bpf(BPF_MAP_FREEZE, &freeze);
+}
+
+int bpf_load(const struct bpf_image *b, const struct bpf_constant *c, struct bpf_loaded *l)
 {
 	int rc = 0;
 
 	memset(l, 0xff, sizeof(*l));
 	for (uint32_t i = 0; i < b->nmaps && rc >= 0; i++)
 		rc = l->map[i] = make_map(&b->map[i]);
+	if (rc >= 0 && c != NULL)
+		rc = put_constant(b, c, l->map);
 	for (uint32_t i = 0; i < b->nprograms && rc >= 0; i++)
 		rc = l->program[i] = load_program(&b->program[i], l->map);
 	if (rc >= 0)
@@ -72,15 +92,6 @@ void bpf_close(const struct bpf_image *b, struct bpf_loaded *l)
 {
 	close_all(l->program, b->nprograms);
 	close_all(l->map, b->nmaps);
-}
-
-int bpf_array_put(int map, uint32_t key, const void *value)
-{
-	union bpf_attr attr = { .map_fd = (uint32_t)map };
-
-	attr.key = (uint64_t)(uintptr_t)&key;
-	attr.value = (uint64_t)(uintptr_t)value;
-	return bpf(BPF_MAP_UPDATE_ELEM, &attr);
 }
 
 int bpf_attach(int program, int target, enum bpf_attach_type type)

@@ -45,16 +45,20 @@ struct bpf_loaded {
 /* Generated, one per policy/bpf/NAME.bpf.c: build/gen/bpf/NAME.c defines bpf_NAME. */
 extern const struct bpf_image bpf_devices, bpf_wall;
 
-/* Makes the maps of @b, empty, and loads its programs, which needs CAP_SYS_ADMIN (or CAP_BPF and
- * CAP_NET_ADMIN) over the host.  Returns 0 or -errno; then nothing is left open. */
-must_check int bpf_load(const struct bpf_image *b, struct bpf_loaded *l);
+/* The one element of the array @map, which its programs cannot write (BPF_F_RDONLY_PROG): from before
+ * they are loaded, and for ever.  So the verifier knows it, and follows no branch that it closes. */
+struct bpf_constant {
+	const char *map;
+	const void *value;	/* as many bytes as the map's values have */
+};
+
+/* Makes the maps of @b, empty but for @c (NULL: none), and loads its programs, which needs
+ * CAP_SYS_ADMIN (or CAP_BPF and CAP_NET_ADMIN) over the host.  Returns 0 or -errno (-ENOENT: no such
+ * map); then nothing is left open. */
+must_check int bpf_load(const struct bpf_image *b, const struct bpf_constant *c, struct bpf_loaded *l);
 
 /* Closes the descriptors.  What is attached somewhere stays there. */
 void bpf_close(const struct bpf_image *b, struct bpf_loaded *l);
-
-/* Sets element @key of the array @map to @value, as many bytes as the map's values have.  Returns
- * 0 or -errno. */
-must_check int bpf_array_put(int map, uint32_t key, const void *value);
 
 /* Has the kernel ask @program in @target, a directory of a cgroup for instance, as the only one
  * there and below.  Returns 0 or -errno. */

@@ -12,7 +12,7 @@
 int devices_deny(int cgroup)
 {
 	struct bpf_loaded l;
-	int rc = bpf_load(&bpf_devices, &l);
+	int rc = bpf_load(&bpf_devices, NULL, &l);
 
 	if (rc < 0)
 		return rc;

@@ -126,15 +126,6 @@ static bool tells_checksums(void)
 	       (major > 6 || (major == 6 && minor >= 12));
 }
 
-/* Before the program is anywhere: from its first frame on it has rules. */
-static int set_rules(const struct bpf_loaded *l, const struct wall_config *c)
-{
-	for (uint32_t i = 0; i < bpf_wall.nmaps; i++)
-		if (strcmp(bpf_wall.map[i].name, "wall_config") == 0)
-			return bpf_array_put(l->map[i], 0, c);
-	return -ENOENT;
-}
-
 static int install(unsigned ifindex, int program)
 {
 	int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), rc;
@@ -151,17 +142,17 @@ static int install(unsigned ifindex, int program)
 int wall_attach(unsigned ifindex, const char *tap, const struct wall_config *c, struct failure *f)
 {
 	struct wall_config here = *c;
+	const struct bpf_constant rules = { "wall_config", &here };
 	struct bpf_loaded l;
-	int rc = bpf_load(&bpf_wall, &l);
+	int rc;
 
+	if (!tells_checksums())
+		here.flags |= WALL_ANY_CHECKSUM;
+	rc = bpf_load(&bpf_wall, &rules, &l);
 	if (rc < 0)
 		return fail(f, -rc, "the kernel has no BPF, or it is not allowed here",
 			    "packet wall of tap %s", tap);
-	if (!tells_checksums())
-		here.flags |= WALL_ANY_CHECKSUM;
-	rc = set_rules(&l, &here);
-	if (rc == 0)
-		rc = install(ifindex, l.program[0]);
+	rc = install(ifindex, l.program[0]);
 	bpf_close(&bpf_wall, &l);
 	if (rc < 0)
 		return fail(f, -rc, "load the modules sch_ingress and cls_bpf", "packet wall of tap %s", tap);

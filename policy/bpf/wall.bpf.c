@@ -36,9 +36,11 @@ static __always_inline int open_before(const wall_frame *f, __u32 off)
 #define WALL_OPEN_BEFORE(skb, off) open_before(skb, off)
 #include "policy/bpf/wall_rules.h"
 
+/* Constant, so that the verifier walks what this VM's rules need, and no more. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
 	__type(key, __u32);
 	__type(value, struct wall_config);
 } wall_config SEC(".maps");

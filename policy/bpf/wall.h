@@ -52,7 +52,7 @@ enum wall_flags {
 struct wall_allow {
 	__u32 addr[4];		/* IPv4: the first word; the others and what mask leaves out: 0 */
 	__u32 mask[4];		/* bits of addr that count */
-	__u8 version;		/* 4 or 6; 0: not in use */
+	__u8 version;		/* 4 or 6; 0: not in use, and neither is what follows */
 	__u8 proto;		/* IPPROTO_TCP, IPPROTO_UDP; 0: both, and with port 0 any protocol */
 	__u8 zero[2];
 	__u16 port;		/* first, host order; 0: any */

@@ -39,9 +39,12 @@ bool wall_config_ok(const struct wall_config *c)
 	if ((c->mac[0] & 1) != 0 || c->zero[0] != 0 || c->zero[1] != 0 ||
 	    (c->flags & ~(uint32_t)(WALL_HAS_IP4 | WALL_HAS_IP6 | WALL_HAS_ALLOW)) != 0)
 		return false;
-	for (uint32_t i = 0; i < WALL_ALLOW_MAX; i++)
+	for (uint32_t i = 0; i < WALL_ALLOW_MAX; i++) {
 		if (!allow_ok(&c->allow[i]))
 			return false;
+		if (i > 0 && c->allow[i].version != 0 && c->allow[i - 1].version == 0)
+			return false;
+	}
 	return true;
 }
 

@@ -259,8 +259,7 @@ wall_inline int wall_egress(const struct wall_packet *p, const struct wall_confi
 	if (p->version == 6 && p->proto == WALL_PROTO_ICMP6 && wall_on_link(p, c) &&
 	    (p->type == WALL_ND_RS || p->type == WALL_ND_NS || p->type == WALL_ND_NA))
 		return 0;
-	/* Lines that are not in use have no version. */
-	for (unsigned i = 0; i < WALL_ALLOW_MAX; i++)
+	for (unsigned i = 0; i < WALL_ALLOW_MAX && c->allow[i].version != 0; i++)
 		allowed |= wall_allows(&c->allow[i], p);
 	return !allowed;
 }

@@ -96,7 +96,7 @@ Test(bpf, programs_and_their_maps_work)
 	int counts;
 
 	need_root();
-	cr_assert_eq(bpf_load(&bpf_packets, &l), 0);
+	cr_assert_eq(bpf_load(&bpf_packets, NULL, &l), 0);
 	counts = map_of(&l, "counts");
 	cr_expect_eq(answer(l.program[0], 7, near), 2, "nothing is allowed yet");
 	put(map_of(&l, "macs"), &own, 1);
@@ -131,13 +131,25 @@ Test(bpf, what_was_loaded_can_be_let_go)
 	struct bpf_loaded l;
 
 	need_root();
-	cr_assert_eq(bpf_load(&bpf_packets, &l), 0);
+	cr_assert_eq(bpf_load(&bpf_packets, NULL, &l), 0);
 	cr_expect_eq(open_descriptors(), before + 5);
 	for (uint32_t i = 0; i < bpf_packets.nmaps; i++)
 		cr_expect_eq(fcntl(l.map[i], F_GETFD), FD_CLOEXEC);
 	for (uint32_t i = 0; i < bpf_packets.nprograms; i++)
 		cr_expect_eq(fcntl(l.program[i], F_GETFD), FD_CLOEXEC);
 	bpf_close(&bpf_packets, &l);
+	cr_expect_eq(open_descriptors(), before);
+}
+
+Test(bpf, a_constant_of_no_map_leaves_nothing)
+{
+	static const uint64_t value;
+	const struct bpf_constant nowhere = { "nowhere", &value };
+	int before = open_descriptors();
+	struct bpf_loaded l;
+
+	need_root();
+	cr_expect_eq(bpf_load(&bpf_packets, &nowhere, &l), -ENOENT);
 	cr_expect_eq(open_descriptors(), before);
 }
 
@@ -154,7 +166,7 @@ Test(bpf, a_refused_program_leaves_nothing)
 	need_root();
 	program[1].insns = wild;
 	program[1].ninsns = array_len(wild);
-	cr_expect_eq(bpf_load(&b, &l), -EACCES);
+	cr_expect_eq(bpf_load(&b, NULL, &l), -EACCES);
 	cr_expect_eq(open_descriptors(), before);
 	for (uint32_t i = 0; i < b.nmaps; i++)
 		cr_expect_lt(l.map[i], 0);

@@ -133,7 +133,7 @@ static void attach_image(const struct bpf_image *b)
 {
 	struct bpf_loaded l;
 
-	cr_assert_eq(bpf_load(b, &l), 0);
+	cr_assert_eq(bpf_load(b, NULL, &l), 0);
 	cr_assert_eq(install(ifindex, l.program[0]), 0);
 	bpf_close(b, &l);
 }

@@ -169,7 +169,8 @@ Test(wall, an_allow_list_lets_nothing_else_out)
 {
 	allow(0, "10.0.0.0", 8, 0, 443, 443);
 	allow(1, "192.0.2.16", 28, UDP, 5000, 5009);
-	allow(63, "2001:db8::", 33, 0, 0, 0);
+	for (unsigned i = 2; i < WALL_ALLOW_MAX; i++)
+		allow(i, "2001:db8::", 33, 0, 0, 0);
 	expect(WALL_PASS, ports(ip4(VM_IP4, "10.255.1.1", TCP), 1, 443));
 	expect(WALL_PASS, ports(ip4(VM_IP4, "10.0.0.0", UDP), 1, 443));
 	expect(WALL_EGRESS, ports(ip4(VM_IP4, "11.0.0.0", TCP), 1, 443));
@@ -369,16 +370,18 @@ Test(wall, a_configuration_out_of_range_is_refused)
 	c.mac[0] |= 1;
 	cr_assert(!wall_config_ok(&c));
 	c = usual;
-	c.allow[3] = (struct wall_allow){ .addr = { 5 }, .mask = { 4 }, .version = 4 };
+	c.allow[0] = (struct wall_allow){ .addr = { 5 }, .mask = { 4 }, .version = 4 };
 	cr_assert(!wall_config_ok(&c), "bits outside the mask");
-	c.allow[3] = (struct wall_allow){ .addr = { 4 }, .mask = { 4, 1 }, .version = 4 };
+	c.allow[0] = (struct wall_allow){ .addr = { 4 }, .mask = { 4, 1 }, .version = 4 };
 	cr_assert(!wall_config_ok(&c), "more than an IPv4 address");
-	c.allow[3] = (struct wall_allow){ .addr = { 4 }, .mask = { 4 }, .version = 5 };
+	c.allow[0] = (struct wall_allow){ .addr = { 4 }, .mask = { 4 }, .version = 5 };
 	cr_assert(!wall_config_ok(&c));
-	c.allow[3] = (struct wall_allow){ .addr = { 4 }, .mask = { 4 }, .version = 4, .port = 2, .port_last = 1 };
+	c.allow[0] = (struct wall_allow){ .addr = { 4 }, .mask = { 4 }, .version = 4, .port = 2, .port_last = 1 };
 	cr_assert(!wall_config_ok(&c));
-	c.allow[3].port_last = 2;
+	c.allow[0].port_last = 2;
 	cr_assert(wall_config_ok(&c));
+	c.allow[2] = c.allow[0];
+	cr_assert(!wall_config_ok(&c), "a line behind the end of the list");
 }
 
 Test(wall, every_rule_has_a_name_and_a_sentence)

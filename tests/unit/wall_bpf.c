@@ -26,13 +26,13 @@ static int map_of(const char *name)
 	return -1;
 }
 
-static void put(const char *map, uint32_t key, const void *value)
+static int put(const char *map, uint32_t key, const void *value)
 {
 	union bpf_attr attr = { .map_fd = (uint32_t)map_of(map) };
 
 	attr.key = (uint64_t)(uintptr_t)&key;
 	attr.value = (uint64_t)(uintptr_t)value;
-	cr_assert_eq(bpf(BPF_MAP_UPDATE_ELEM, &attr), 0);
+	return bpf(BPF_MAP_UPDATE_ELEM, &attr);
 }
 
 static int get(const char *map, const void *key, void *value)
@@ -46,21 +46,24 @@ static int get(const char *map, const void *key, void *value)
 
 static void start(void)
 {
-	int rc;
-
 	if (geteuid() != 0)
 		cr_skip("needs root");
-	rc = bpf_load(&bpf_wall, &loaded);
-	cr_assert_eq(rc, 0, "the kernel refuses the program: %s", strerror(-rc));
+	memset(&loaded, 0xff, sizeof(loaded));
 	w = (struct wall){ .config = usual };
 }
 
 TestSuite(wall_bpf, .init = start);
 
+/* As jailer/wall.c does: the program is another one for each configuration. */
 static void configure(void)
 {
+	const struct bpf_constant rules = { "wall_config", &w.config };
+	int rc;
+
 	cr_assert(wall_config_ok(&w.config));
-	put("wall_config", 0, &w.config);
+	bpf_close(&bpf_wall, &loaded);
+	rc = bpf_load(&bpf_wall, &rules, &loaded);
+	cr_assert_eq(rc, 0, "the kernel refuses the program: %s", strerror(-rc));
 }
 
 /* What the kernel does with @f, to be cut into pieces of @gso_size. */
@@ -146,8 +149,9 @@ Test(wall_bpf, agrees_about_altered_frames)
 	srand(1);
 	for (unsigned c = 0; c < 3; c++) {
 		if (c == 1) {
-			allow(0, 0x0a000000, 0xff000000, 0, 443, 443);
-			allow(63, 0xc0000210, 0xfffffff0, UDP, 5000, 5009);
+			for (unsigned i = 0; i < WALL_ALLOW_MAX - 1; i++)
+				allow(i, 0x0a000000, 0xff000000, 0, 443, 443);
+			allow(WALL_ALLOW_MAX - 1, 0xc0000210, 0xfffffff0, UDP, 5000, 5009);
 		} else if (c == 2) {
 			w.config.flags = 0;
 		}
@@ -162,6 +166,26 @@ Test(wall_bpf, agrees_about_altered_frames)
 	/* The kernel's trial run has no frame with an open checksum: see wall_tap.c. */
 	for (int rule = 0; rule < WALL_CHECKSUM; rule++)
 		cr_assert_gt(w.counts[rule], 20, "%s was hardly met", wall_rule_name((enum wall_rule)rule));
+}
+
+/* As many lines as there are, with both kinds of addresses, is the most that the verifier has to walk. */
+Test(wall_bpf, allows_by_any_number_of_lines)
+{
+	struct frame f = seed(2);
+
+	for (unsigned i = 0; i <= WALL_ALLOW_MAX; i++) {
+		if (i > 0)
+			allow(i - 1, i == WALL_ALLOW_MAX ? 0x0a000000 : 0xc0000000, 0xff000000, TCP, 443, 443);
+		w.config.flags |= WALL_HAS_ALLOW;
+		configure();
+		cr_assert_eq(answer(&f), (uint32_t)(i == WALL_ALLOW_MAX ? TC_ACT_OK : TC_ACT_SHOT), "%u", i);
+	}
+}
+
+Test(wall_bpf, has_rules_that_nobody_changes)
+{
+	configure();
+	cr_assert_eq(put("wall_config", 0, &w.config), -EPERM);
 }
 
 Test(wall_bpf, keeps_a_rate)
@@ -207,7 +231,7 @@ Test(wall_bpf, counts_a_frame_that_is_cut_as_what_it_becomes)
 		do {
 			tick = tick_now();
 			rate.passed = w.rate.passed = wall_due(w.config.rate, tick) + 5;
-			put("wall_rates", 0, &rate);
+			cr_assert_eq(put("wall_rates", 0, &rate), 0);
 			cr_assert_eq(answer_cut(&f, sizes[i]), (uint32_t)TC_ACT_OK);
 			cr_assert_eq(get("wall_rates", &zero, &rate), 0);
 		} while (tick != tick_now());

@@ -83,7 +83,7 @@ Test(walls_devices, another_program_is_not_relied_on)
 	struct bpf_loaded l;
 	int dir = group();
 
-	cr_assert_eq(bpf_load(&image, &l), 0);
+	cr_assert_eq(bpf_load(&image, NULL, &l), 0);
 	cr_assert_eq(bpf_attach(l.program[0], dir, BPF_CGROUP_DEVICE), 0);
 	cr_expect_str_eq(says(), "decided by a program that is not immure's");
 	bpf_close(&image, &l);
