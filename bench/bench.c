@@ -36,10 +36,11 @@ struct series {
 	double faults, peak_kib, syscalls;		/* least of all runs; NaN: not known */
 };
 
-enum { BARE, JAILED, QEMU, BWRAP, RUNC, SUBJECTS };
+enum { BARE, JAILED, JAILED_TAP, QEMU, BWRAP, RUNC, SUBJECTS };
 
 static struct series series[SUBJECTS] = {
 	[BARE] = { .subject = &subject_bare },	[JAILED] = { .subject = &subject_jailed },
+	[JAILED_TAP] = { .subject = &subject_jailed_tap },
 	[QEMU] = { .subject = &subject_qemu },	[BWRAP] = { .subject = &subject_bwrap },
 	[RUNC] = { .subject = &subject_runc },
 };
@@ -391,6 +392,7 @@ int main(int argc, char *argv[])
 	print_goal("B1", BARE, QEMU, 0.06);
 	print_goal("B2", JAILED, BWRAP, 0.3);
 	print_goal("B2", JAILED, RUNC, 0.06);
+	print_goal("B2", JAILED_TAP, RUNC, 0.06);
 	print_end(JAILED, QEMU);
 	if (vms)
 		all_ok = memory_bench(vms) && all_ok;

@@ -46,7 +46,7 @@ struct subject {
 };
 
 extern const struct subject subject_bare;				/* bare.c */
-extern const struct subject subject_jailed;				/* jailed.c */
+extern const struct subject subject_jailed, subject_jailed_tap;		/* jailed.c */
 extern const struct subject subject_qemu, subject_bwrap, subject_runc;	/* peers.c */
 
 /* Where the programs are, and the bench's own files: guests, disk, bundle. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jailed.c: a whole VM through immure-jailer, with a disk and a socket device.
+/* jailed.c: a whole VM through immure-jailer, with a disk, a network interface and a socket device.
  *
  * Plays the part of `immure run`: the configuration at descriptor 3, one end of a socket at 4,
  * a pipe for the guest's console at 5.  A byte on the console says that the guest's first
@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int config_memfd(const struct launch *l)
+static int config_memfd(const struct launch *l, const char *tap)
 {
 	const char *kernel = bench_path(bench_dir, l->idle ? "idle.flat" : "console.flat");
 	const char *disk = bench_path(bench_dir, "disk.img");
@@ -25,25 +25,38 @@ static int config_memfd(const struct launch *l)
 	dprintf(fd, "{ \"name\": \"bench-%d-%u\", \"id\": %u, \"kernel\": \"%s\","
 		" \"entry\": \"flat\", \"memory\": %u, \"vcpus\": 1, \"console\": true,"
 		" \"disks\": [ { \"path\": \"%s\", \"readonly\": true } ],"
+		" \"net\": [ { \"tap\": \"%s%u\", \"addresses\": [ \"10.0.0.2\" ] } ],"
 		" \"vsock\": { \"cid\": 3, \"path\": \"%s/vsock-%u.sock\" } }",
 		(int)getpid(), l->number, l->number + 1, kernel,
-		(unsigned int)BENCH_RAM_MIB << 20, disk, bench_dir, l->number);
+		(unsigned int)BENCH_RAM_MIB << 20, disk, tap, l->number, bench_dir, l->number);
 	return lseek(fd, 0, SEEK_SET) == 0 ? fd : -1;
 }
 
-static bool prepare(struct launch *l)
+static bool prepare_with(struct launch *l, const char *tap)
 {
 	char name[32];
 	int pair[2];
 
 	snprintf(name, sizeof(name), "vsock-%u.sock", l->number);
 	unlink(bench_path(bench_dir, name));
-	l->config = config_memfd(l);
+	l->config = config_memfd(l, tap);
 	if (l->config < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return false;
 	l->client = pair[0];
 	l->theirs = pair[1];
 	return pipe2(l->console, O_CLOEXEC) == 0;
+}
+
+/* A tap of bench/run, as a host keeps them ready that starts many VMs. */
+static bool prepare(struct launch *l)
+{
+	return prepare_with(l, "ibench");
+}
+
+/* One that the jailer makes, and that goes with the VM. */
+static bool prepare_new(struct launch *l)
+{
+	return prepare_with(l, "ibnew");
 }
 
 static void become(const struct launch *l)
@@ -89,7 +102,13 @@ static bool wait_end(const struct launch *l)
 }
 
 const struct subject subject_jailed = {
-	.name = "immure-jailed", .title = "immure, jailed, blk+vsock", .tool = "immure-jailer",
+	.name = "immure-jailed", .title = "immure, jailed, 3 devices", .tool = "immure-jailer",
 	.ours = true, .prepare = prepare, .become = become, .wait_first = wait_first,
+	.wait_end = wait_end,
+};
+
+const struct subject subject_jailed_tap = {
+	.name = "immure-jailed-tap", .title = "the same, makes its tap", .tool = "immure-jailer",
+	.ours = true, .prepare = prepare_new, .become = become, .wait_first = wait_first,
 	.wait_end = wait_end,
 };

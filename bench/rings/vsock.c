@@ -19,6 +19,7 @@ enum {
 	GUEST_BUFFER = 256 << 10,	/* what Linux gives a socket */
 	GPORT = 52,
 	LINUX_RXLEN = 3776,		/* SKB_WITH_OVERHEAD(4096): header and payload */
+	RX_MEMORY = 256 * 4096,		/* what the guest's buffers of one queue take */
 };
 
 struct way {
@@ -39,6 +40,7 @@ struct end {
 	int fd;
 	bool reads;
 	uint32_t size;
+	uint32_t memory;		/* bytes it goes round in, a multiple of @size */
 	uint64_t ns;			/* processor time it took */
 	pthread_t thread;
 };
@@ -52,13 +54,16 @@ static struct {
 
 static void *run_end(void *arg)
 {
-	static __thread char buf[64 << 10];
+	static __thread char buf[RX_MEMORY];
 	struct end *e = arg;
-	uint64_t start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t start;
 
+	memset(buf, 1, e->memory);
+	start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	for (uint64_t done = 0; done < TOTAL;) {
-		ssize_t n = e->reads ? recv(e->fd, buf, e->size, 0)
-				     : send(e->fd, buf, e->size, MSG_NOSIGNAL);
+		char *at = buf + done % e->memory / e->size * e->size;
+		ssize_t n = e->reads ? recv(e->fd, at, e->size, 0)
+				     : send(e->fd, at, e->size, MSG_NOSIGNAL);
 
 		if (n <= 0)
 			break;
@@ -169,7 +174,7 @@ static void guest_round(const struct way *w)
 static uint64_t device_round(const void *way, struct measured *r, bool count)
 {
 	const struct way *w = way;
-	struct end e = { .reads = w->to_host, .size = w->size };
+	struct end e = { .reads = w->to_host, .size = w->size, .memory = w->size };
 	int fd = count ? counter(p.pid) : -1;
 	uint64_t before, calls, ns;
 
@@ -191,11 +196,12 @@ static uint64_t device_round(const void *way, struct measured *r, bool count)
 	return ns;
 }
 
+/* What is read goes where the guest has as many buffers; what is written lies in one place, as there. */
 static uint64_t floor_round(const void *way)
 {
 	const struct way *w = way;
-	struct end a = { .reads = !w->to_host, .size = w->size };
-	struct end b = { .reads = w->to_host, .size = w->size };
+	struct end a = { .reads = !w->to_host, .size = w->size, .memory = w->to_host ? w->size : RX_MEMORY };
+	struct end b = { .reads = w->to_host, .size = w->size, .memory = w->size };
 	int pair[2];
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
