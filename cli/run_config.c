@@ -178,17 +178,34 @@ static json_t *text_of(const uint8_t address[static 4], const char *behind)
 	return json_sprintf("%s%s", text, behind);
 }
 
+static json_t *text_of6(const uint8_t address[static 16], const char *before, const char *behind)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(AF_INET6, address, text, sizeof(text));
+	return json_sprintf("%s%s%s", before, text, behind);
+}
+
+/* The line of the allow-list for a name server of either kind; NULL: there is none. */
+static json_t *allow_dns(const uint8_t dns[static 16])
+{
+	struct in6_addr a;
+
+	memcpy(&a, dns, sizeof(a));
+	if (IN6_IS_ADDR_UNSPECIFIED(&a))
+		return NULL;
+	return IN6_IS_ADDR_V4MAPPED(&a) ? text_of(dns + 12, ":53") : text_of6(dns, "[", "]:53");
+}
+
 /* The allow-list, and with it the name servers that the guest was told of. */
 static json_t *allow_list(const struct run_net *n)
 {
-	static const uint8_t none[4];
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < n->nallow; i++)
 		json_array_append_new(list, json_string(n->allow[i]));
 	for (size_t i = 0; i < PROTO_DNS_MAX; i++)
-		if (memcmp(n->guest.dns[i], none, 4) != 0)
-			json_array_append_new(list, text_of(n->guest.dns[i], ":53"));
+		json_array_append_new(list, allow_dns(n->guest.dns[i]));
 	return list;
 }
 
@@ -200,6 +217,8 @@ static void add_wall(json_t *net, const struct run_net *n)
 	json_object_set_new(net, "wall", json_string(n->wall));
 	if (n->guest.prefix != 0 && !n->user)
 		json_array_append_new(addresses, text_of(n->guest.address, ""));
+	if (n->guest.prefix6 != 0)
+		json_array_append_new(addresses, text_of6(n->guest.address6, "", ""));
 	json_object_set_new(net, "addresses", addresses);
 	if (n->nallow > 0)
 		json_object_set_new(net, "allow", allow_list(n));
@@ -217,7 +236,7 @@ static json_t *user_net(const struct run_net *n)
 	user = json_pack("{s:o, s:o}", "address", text_of(n->guest.address, prefix), "gateway",
 			 text_of(n->guest.gateway, ""));
 	if (!n->dns_given)
-		json_object_set_new(user, "dns", text_of(n->guest.dns[0], ""));
+		json_object_set_new(user, "dns", text_of(n->guest.dns[0] + 12, ""));
 	return user;
 }
 

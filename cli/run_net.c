@@ -12,6 +12,8 @@
 #include <net/if.h>
 #include <string.h>
 
+enum { IP6_MTU_MIN = 1280 };	/* RFC 8200 §5 */
+
 static bool refuse_part(const char *key, const char *value, const char *wanted)
 {
 	say_error("--net: %s=%s: %s", key, value, wanted);
@@ -34,45 +36,91 @@ static bool set_mac(struct run_net *n, char *v)
 	       refuse_part("mac", v, "not the address of one interface, like 52:54:00:12:34:56");
 }
 
+static bool is_ip6(const char *v)
+{
+	return strchr(v, ':') != NULL;
+}
+
+static bool is_none(const uint8_t *address, size_t len)
+{
+	static const uint8_t none[16];
+
+	return memcmp(address, none, len) == 0;
+}
+
 /* A dotted address that a machine can have. */
-static bool read_address(const char *v, uint8_t out[static 4])
+static bool read_ip4(const char *v, uint8_t out[static 4])
 {
 	return inet_pton(AF_INET, v, out) == 1 && out[0] != 0 && out[0] < 224 && out[0] != 127;
 }
 
+/* The same of IPv6: not ::, ::1 or another that stands for one of IPv4, and no group's. */
+static bool read_ip6(const char *v, uint8_t out[static 16])
+{
+	return inet_pton(AF_INET6, v, out) == 1 && !is_none(out, 10) && out[0] != 0xff;
+}
+
+static bool is_link_local(const uint8_t ip6[static 16])
+{
+	return ip6[0] == 0xfe && (ip6[1] & 0xc0) == 0x80;
+}
+
 static bool set_ip(struct run_net *n, char *v)
 {
+	static const char wanted[] = "wanted an address and its prefix, like 10.0.0.2/24 or fd00::2/64";
+	uint8_t *known = is_ip6(v) ? &n->guest.prefix6 : &n->guest.prefix;
 	char *slash = strchr(v, '/');
 	uint64_t prefix;
 	bool ok;
 
-	if (!slash || !value_count(slash + 1, 1, 31, &prefix))
-		return refuse_part("ip", v, "wanted an IPv4 address and its prefix, like 10.0.0.2/24");
+	if (*known != 0)
+		return refuse_part("ip", v, "an interface has one IPv4 and one IPv6 address, and no more");
+	if (!slash || !value_count(slash + 1, 1, is_ip6(v) ? 128 : 31, &prefix))
+		return refuse_part("ip", v, wanted);
 	*slash = '\0';
-	ok = read_address(v, n->guest.address);
+	ok = is_ip6(v) ? read_ip6(v, n->guest.address6) && !is_link_local(n->guest.address6)
+		       : read_ip4(v, n->guest.address);
 	*slash = '/';
-	n->guest.prefix = (uint8_t)prefix;
-	return ok || refuse_part("ip", v, "wanted an IPv4 address and its prefix, like 10.0.0.2/24");
+	*known = (uint8_t)prefix;
+	return ok || refuse_part("ip", v, wanted);
 }
 
 static bool set_gw(struct run_net *n, char *v)
 {
-	return read_address(v, n->guest.gateway) ||
-	       refuse_part("gw", v, "wanted the IPv4 address of the gateway");
+	uint8_t *out = is_ip6(v) ? n->guest.gateway6 : n->guest.gateway;
+
+	if (!is_none(out, is_ip6(v) ? 16 : 4))
+		return refuse_part("gw", v, "an interface has one IPv4 and one IPv6 gateway, and no more");
+	return (is_ip6(v) ? read_ip6(v, out) : read_ip4(v, out)) ||
+	       refuse_part("gw", v, "wanted the IPv4 or IPv6 address of the gateway");
+}
+
+/* Writes an IPv4 address where either kind may stand. */
+static void map_ip4(uint8_t out[static 16], const uint8_t ip4[static 4])
+{
+	memset(out, 0, 10);
+	out[10] = out[11] = 0xff;
+	memcpy(out + 12, ip4, 4);
 }
 
 static bool set_dns(struct run_net *n, char *v)
 {
-	static const uint8_t none[4];
+	uint8_t ip4[4];
 	size_t i = 0;
+	bool ok;
 
 	n->dns_given = true;
-	while (i < PROTO_DNS_MAX && memcmp(n->guest.dns[i], none, 4) != 0)
+	while (i < PROTO_DNS_MAX && !is_none(n->guest.dns[i], 16))
 		i++;
 	if (i == PROTO_DNS_MAX)
 		return refuse_part("dns", v, "two name servers at most");
-	return read_address(v, n->guest.dns[i]) ||
-	       refuse_part("dns", v, "wanted the IPv4 address of a name server");
+	if (is_ip6(v)) {
+		ok = read_ip6(v, n->guest.dns[i]) && !is_link_local(n->guest.dns[i]);
+	} else {
+		ok = read_ip4(v, ip4);
+		map_ip4(n->guest.dns[i], ip4);
+	}
+	return ok || refuse_part("dns", v, "wanted the IPv4 or IPv6 address of a name server");
 }
 
 static bool set_mtu(struct run_net *n, char *v)
@@ -161,10 +209,21 @@ static bool set_part(struct run_net *n, char *part)
 	return false;
 }
 
+static bool has_ip6(const struct proto_net *g)
+{
+	bool any = g->prefix6 != 0 || !is_none(g->gateway6, 16);
+
+	for (size_t i = 0; i < PROTO_DNS_MAX; i++)
+		any |= !is_none(g->dns[i], 10);
+	return any;
+}
+
 /* What passt is good for. */
 static bool check_user(const struct run_net *n)
 {
-	if (n->queues > 1)
+	if (has_ip6(&n->guest))
+		say_error("--net: user carries IPv4 only: ip=, gw= and dns= are IPv4 addresses");
+	else if (n->queues > 1)
 		say_error("--net: user has one pair of queues");
 	else if (n->offload_given)
 		say_error("--net: user takes no offloads");
@@ -190,23 +249,44 @@ static void complete_user(struct run_net *n)
 		n->guest.prefix = 24;
 	}
 	if (!n->dns_given)
-		memcpy(n->guest.dns[0], n->guest.gateway, 4);
+		map_ip4(n->guest.dns[0], n->guest.gateway);
 	n->offload = false;
+}
+
+static bool same_network(const uint8_t *a, const uint8_t *b, unsigned prefix)
+{
+	const unsigned whole = prefix / 8, rest = prefix % 8;
+
+	return memcmp(a, b, whole) == 0 && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
+}
+
+/* One kind's address and gateway, of @len bytes each. */
+static bool check_gateway(const char *kind, const uint8_t *address, unsigned prefix, const uint8_t *gateway,
+			  size_t len)
+{
+	if (is_none(gateway, len))
+		return true;
+	if (prefix == 0)
+		say_error("--net: gw= needs ip= of its kind, %s: who has no address reaches no gateway",
+			  kind);
+	else if (!same_network(address, gateway, prefix) && !(len == 16 && is_link_local(gateway)))
+		say_error("--net: gw= is not in the network of ip= (%s)", kind);
+	else if (memcmp(address, gateway, len) == 0)
+		say_error("--net: gw= is the guest's own address (%s)", kind);
+	else
+		return true;
+	return false;
 }
 
 static bool check_together(const struct run_net *n)
 {
-	const uint32_t mask = n->guest.prefix == 0 ? 0 : htonl(~0u << (32 - n->guest.prefix));
-	uint32_t address, gateway;
+	const struct proto_net *g = &n->guest;
 
-	memcpy(&address, n->guest.address, 4);
-	memcpy(&gateway, n->guest.gateway, 4);
-	if (gateway != 0 && address == 0)
-		say_error("--net: gw= needs ip=: who has no address reaches no gateway");
-	else if (gateway != 0 && ((address ^ gateway) & mask) != 0)
-		say_error("--net: gw= is not in the network of ip=");
-	else if (gateway != 0 && address == gateway)
-		say_error("--net: gw= is the guest's own address");
+	if (!check_gateway("IPv4", g->address, g->prefix, g->gateway, sizeof(g->gateway)) ||
+	    !check_gateway("IPv6", g->address6, g->prefix6, g->gateway6, sizeof(g->gateway6)))
+		return false;
+	if (g->prefix6 != 0 && n->mtu != 0 && n->mtu < IP6_MTU_MIN)
+		say_error("--net: mtu=%u: IPv6 takes %d bytes at least", n->mtu, IP6_MTU_MIN);
 	else if (strcmp(n->wall, "off") == 0 && (n->nallow > 0 || n->frame_rate > 0))
 		say_error("--net: wall=off keeps neither allow= nor rate=");
 	else

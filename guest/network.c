@@ -4,7 +4,9 @@
  * What is to be set is known to whoever started the VM, so nothing is asked of the network.  The
  * MTU is not here: the device tells it to its driver. */
 #include "guest/network.h"
+#include "guest/network6.h"
 
+#include <arpa/inet.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <netinet/in.h>
@@ -103,10 +105,17 @@ size_t network_resolv(const struct proto_net *n, char *buf, size_t size)
 	buf[0] = '\0';
 	for (size_t i = 0; i < PROTO_DNS_MAX; i++) {
 		const uint8_t *d = n->dns[i];
+		char text[INET6_ADDRSTRLEN];
+		struct in6_addr a;
 
-		if (given(d))
-			len += (size_t)snprintf(buf + len, size - len, "nameserver %u.%u.%u.%u\n", d[0],
-						d[1], d[2], d[3]);
+		memcpy(&a, d, sizeof(a));
+		if (IN6_IS_ADDR_UNSPECIFIED(&a))
+			continue;
+		if (IN6_IS_ADDR_V4MAPPED(&a))
+			inet_ntop(AF_INET, d + 12, text, sizeof(text));
+		else
+			inet_ntop(AF_INET6, d, text, sizeof(text));
+		len += (size_t)snprintf(buf + len, size - len, "nameserver %s\n", text);
 	}
 	return len;
 }
@@ -136,10 +145,14 @@ int network_setup(const struct proto_net *n, struct fail *f)
 		return fail_errno(f, errno, "network interface");
 	rc = wait_for_interface(sock, f);
 	if (rc == 0)
+		network6_prepare(INTERFACE, n);
+	if (rc == 0)
 		rc = set_interface(sock, n, f);
 	if (rc == 0)
 		rc = set_route(sock, n, f);
 	close(sock);
+	if (rc == 0)
+		rc = network6_setup(INTERFACE, n, f);
 	if (rc == 0)
 		write_resolv(n);
 	return rc;

@@ -6,7 +6,7 @@
 #include "guest/fail.h"
 #include "guest/proto.h"
 
-/* Brings eth0 up with the address, default route and name servers of @n.  Waits for a driver that
+/* Brings eth0 up with the addresses, default routes and name servers of @n.  Waits for a driver that
  * is still at work.  Returns 0, or -1 with @f filled: a command that was promised a network does
  * not run without. */
 must_check int network_setup(const struct proto_net *n, struct fail *f);

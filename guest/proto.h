@@ -21,7 +21,7 @@
 #include "core/base.h"
 
 enum {
-	PROTO_VERSION = 2,
+	PROTO_VERSION = 3,
 	PROTO_PORT_CONTROL = 1024,
 	PROTO_PORT_STDIN = 1025,
 	PROTO_PORT_STDOUT = 1026,
@@ -54,11 +54,14 @@ enum proto_start_flags {
 	PROTO_NET = 1u << 1,	/* there is a network interface: set it up */
 };
 
-/* IPv4 addresses in network order; 0.0.0.0: none.  All zero without PROTO_NET. */
+/* Addresses in network order, of IPv4 and of IPv6; all zero: none.  All zero without PROTO_NET. */
 struct proto_net {
-	uint8_t address[4], gateway[4], dns[PROTO_DNS_MAX][4];
+	uint8_t address[4], gateway[4];
+	uint8_t address6[16], gateway6[16];
+	uint8_t dns[PROTO_DNS_MAX][16];	/* of either kind; IPv4 as ::ffff:a.b.c.d */
 	uint8_t prefix;		/* of address: 0..32 */
-	uint8_t zero[3];
+	uint8_t prefix6;	/* of address6: 1..128; 0: it has none */
+	uint8_t zero[2];
 };
 
 /* Followed by argc + envc + 2 NUL-terminated strings: argv, env ("K=V"), directory, user
@@ -92,7 +95,7 @@ struct proto_exit {
 	le32_t signo;		/* 0, or the signal 1..64 that ended the command */
 };
 
-_Static_assert(sizeof(struct proto_frame) == 8 && sizeof(struct proto_start) == 40 &&
+_Static_assert(sizeof(struct proto_frame) == 8 && sizeof(struct proto_start) == 96 &&
 	       sizeof(struct proto_exit) == 8, "wire format");
 
 #endif

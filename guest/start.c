@@ -54,7 +54,9 @@ static bool network_valid(const struct start *s)
 
 	if (!s->net)
 		return memcmp(&s->network, &none, sizeof(none)) == 0;
-	return s->network.prefix <= 32 && memcmp(s->network.zero, none.zero, sizeof(none.zero)) == 0;
+	return s->network.prefix <= 32 && s->network.prefix6 <= 128 &&
+	       (s->network.prefix6 != 0 || memcmp(s->network.address6, none.address6, 16) == 0) &&
+	       memcmp(s->network.zero, none.zero, sizeof(none.zero)) == 0;
 }
 
 static const char *parse(struct start *s, char *body, size_t len)

@@ -139,6 +139,14 @@ static const uint8_t *bytes(unsigned a, unsigned b, unsigned c, unsigned d)
 	return out;
 }
 
+static const uint8_t *mapped(unsigned a, unsigned b, unsigned c, unsigned d)
+{
+	static uint8_t out[16] = { [10] = 0xff, 0xff };
+
+	memcpy(out + 12, bytes(a, b, c, d), 4);
+	return out;
+}
+
 Test(options, a_network_interface_has_parts)
 {
 	cr_assert_eq(words("--net none root c"), 0);
@@ -150,8 +158,28 @@ Test(options, a_network_interface_has_parts)
 	cr_assert_eq(o.net.guest.prefix, 24);
 	cr_assert_eq(memcmp(o.net.guest.address, bytes(10, 1, 2, 3), 4), 0);
 	cr_assert_eq(memcmp(o.net.guest.gateway, bytes(10, 1, 2, 1), 4), 0);
-	cr_assert_eq(memcmp(o.net.guest.dns[0], bytes(10, 1, 2, 1), 4), 0);
-	cr_assert_eq(memcmp(o.net.guest.dns[1], bytes(9, 9, 9, 9), 4), 0);
+	cr_assert_eq(memcmp(o.net.guest.dns[0], mapped(10, 1, 2, 1), 16), 0);
+	cr_assert_eq(memcmp(o.net.guest.dns[1], mapped(9, 9, 9, 9), 16), 0);
+	cr_assert(o.net.guest.prefix6 == 0 && is_none(o.net.guest.address6, 16));
+}
+
+Test(options, a_network_interface_has_an_address_of_each_kind)
+{
+	static const uint8_t address[16] = { 0xfd, [15] = 2 }, router[16] = { 0xfe, 0x80, [15] = 1 };
+	const struct proto_net *g = &o.net.guest;
+
+	cr_assert_eq(words("--net tap=t,ip=fd00::2/64,gw=fe80::1,dns=9.9.9.9,gw=10.1.2.1,ip=10.1.2.3/24,"
+			   "dns=fd00::2 root c"), 0, "%s", say_last());
+	cr_assert(g->prefix == 24 && g->prefix6 == 64);
+	cr_assert_eq(memcmp(g->address, bytes(10, 1, 2, 3), 4), 0);
+	cr_assert_eq(memcmp(g->gateway, bytes(10, 1, 2, 1), 4), 0);
+	cr_assert_eq(memcmp(g->address6, address, 16), 0);
+	cr_assert_eq(memcmp(g->gateway6, router, 16), 0);
+	cr_assert_eq(memcmp(g->dns[0], mapped(9, 9, 9, 9), 16), 0);
+	cr_assert_eq(memcmp(g->dns[1], address, 16), 0);
+	cr_assert_eq(words("--net tap=t,ip=fd00::2/127,gw=fd00::3,mtu=1280 root c"), 0, "%s", say_last());
+	cr_assert(g->prefix == 0 && g->prefix6 == 127 && is_none(g->address, 4));
+	cr_assert_eq(words("--net tap=t,ip=2001:db8::7/128,gw=fe80::1 root c"), 0, "%s", say_last());
 }
 
 Test(options, a_network_through_passt_needs_no_more_words)
@@ -160,10 +188,10 @@ Test(options, a_network_through_passt_needs_no_more_words)
 	cr_assert(o.net.on && o.net.user && o.net.tap == NULL && !o.net.offload && !o.net.dns_given);
 	cr_assert(memcmp(o.net.guest.address, "\x0a\0\2\x0f", 4) == 0 && o.net.guest.prefix == 24);
 	cr_assert_eq(memcmp(o.net.guest.gateway, "\x0a\0\2\2", 4), 0);
-	cr_assert_eq(memcmp(o.net.guest.dns[0], o.net.guest.gateway, 4), 0, "this host's resolver");
+	cr_assert_eq(memcmp(o.net.guest.dns[0], mapped(10, 0, 2, 2), 16), 0, "this host's resolver");
 	cr_assert_eq(words("--net user,ip=10.1.0.9/16,gw=10.1.0.1,dns=9.9.9.9,mtu=9000,offload=off root c"), 0);
 	cr_assert(o.net.user && o.net.mtu == 9000 && o.net.dns_given && o.net.guest.prefix == 16);
-	cr_assert_eq(memcmp(o.net.guest.dns[0], "\x09\x09\x09\x09", 4), 0);
+	cr_assert_eq(memcmp(o.net.guest.dns[0], mapped(9, 9, 9, 9), 16), 0);
 	cr_assert_eq(memcmp(o.net.guest.gateway, "\x0a\1\0\1", 4), 0);
 }
 
@@ -182,6 +210,23 @@ Test(options, a_network_that_cannot_be_is_refused_by_its_part)
 		{ "tap=t,ip=10.0.0.2/24,gw=10.0.1.1", "gw= is not in" },
 		{ "tap=t,ip=10.0.0.2/24,gw=10.0.0.2", "own address" },
 		{ "tap=t,dns=1.1.1.1,dns=2.2.2.2,dns=3.3.3.3", "two name servers" },
+		{ "tap=t,ip=fd00::2", "ip=fd00::2: wanted" }, { "tap=t,ip=fd00::2/129", "ip=fd00::2/129: wanted" },
+		{ "tap=t,ip=fd00::2/0", "ip=" }, { "tap=t,ip=::/64", "ip=::/64" }, { "tap=t,ip=::1/128", "ip=::1/128" },
+		{ "tap=t,ip=ff02::1/64", "ip=ff02::1/64" }, { "tap=t,ip=::ffff:10.0.0.2/96", "ip=::ffff" },
+		{ "tap=t,ip=[fd00::2]/64", "ip=[fd00" }, { "tap=t,ip=fd00::2%eth0/64", "ip=fd00::2%eth0" },
+		{ "tap=t,ip=10.0.0.2/24,ip=10.0.0.3/24", "ip=10.0.0.3/24: an interface has one IPv4" },
+		{ "tap=t,ip=fd00::2/64,ip=fd00::3/64", "ip=fd00::3/64: an interface has one IPv4 and one IPv6" },
+		{ "tap=t,ip=10.0.0.2/24,gw=10.0.0.1,gw=10.0.0.3", "gw=10.0.0.3: an interface has one" },
+		{ "tap=t,ip=fd00::2/64,gw=fe80::1,gw=fd00::1", "gw=fd00::1: an interface has one" },
+		{ "tap=t,ip=10.0.0.2/24,gw=fd00::1", "gw= needs ip= of its kind, IPv6" },
+		{ "tap=t,ip=fd00::2/64,gw=10.0.0.1", "gw= needs ip= of its kind, IPv4" },
+		{ "tap=t,ip=fd00::2/64,gw=fd00:0:0:1::1", "not in the network of ip= (IPv6)" },
+		{ "tap=t,ip=fd00::2/127,gw=fd00::4", "not in the network of ip= (IPv6)" },
+		{ "tap=t,ip=fd00::2/64,gw=fd00::2", "own address (IPv6)" }, { "tap=t,gw=ff02::2", "gw=ff02::2" },
+		{ "tap=t,dns=fe80::1", "dns=fe80::1" }, { "tap=t,dns=::1", "dns=::1" },
+		{ "tap=t,ip=fd00::2/64,mtu=1279", "mtu=1279: IPv6 takes 1280" },
+		{ "user,ip=fd00::2/64", "user carries IPv4 only" }, { "user,dns=fd00::1", "user carries IPv4 only" },
+		{ "ip=fd00::2/64,gw=fe80::1,user", "user carries IPv4 only" },
 		{ "tap=t,mtu=67", "mtu=67" }, { "tap=t,mtu=65536", "mtu=65536" },
 		{ "tap=t,queues=0", "queues=0" }, { "tap=t,queues=5", "queues=5" },
 		{ "tap=t,offload=maybe", "offload=maybe" },
@@ -404,6 +449,24 @@ Test(config, says_of_a_network_through_passt_what_the_option_says)
 		cr_assert_not_null(strstr(text, lines[i][1]), "%s", text);
 		free(text);
 	}
+}
+
+Test(config, says_of_an_interface_both_its_addresses)
+{
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img",
+			       .vsock = "/r/v", .run_dir = "/r" };
+	char *text;
+
+	cr_assert_eq(words("--net tap=t,ip=fd00:0::2/64,ip=10.0.0.2/24,dns=fd00::1,dns=9.9.9.9,"
+			   "allow=[2001:db8::/32]:443 root c"), 0);
+	text = run_config(&o, &p);
+	cr_assert_not_null(strstr(text, "\"addresses\":[\"10.0.0.2\",\"fd00::2\"],"
+				  "\"allow\":[\"[2001:db8::/32]:443\",\"[fd00::1]:53\",\"9.9.9.9:53\"]"), "%s", text);
+	free(text);
+	cr_assert_eq(words("--net tap=t,ip=fd00::2/64 root c"), 0);
+	text = run_config(&o, &p);
+	cr_assert_not_null(strstr(text, "\"addresses\":[\"fd00::2\"]"), "%s", text);
+	free(text);
 }
 
 Test(config, says_of_a_disk_what_the_option_says)

@@ -114,8 +114,11 @@ Test(start, another_version_is_refused)
 
 Test(start, a_network_is_taken_over_or_refused)
 {
-	const struct proto_net net = { { 10, 0, 0, 2 }, { 10, 0, 0, 1 }, { { 9, 9, 9, 9 } }, 24, { 0 } };
-	const size_t at = offsetof(struct proto_start, net);
+	const struct proto_net net = {
+		.address = { 10, 0, 0, 2 }, .gateway = { 10, 0, 0, 1 }, .dns = { { 0xfd, [15] = 1 } },
+		.address6 = { 0xfd, [15] = 2 }, .prefix = 24, .prefix6 = 64,
+	};
+	const size_t at = offsetof(struct proto_start, net), prefix = at + offsetof(struct proto_net, prefix);
 	struct body b = good();
 
 	memcpy(b.bytes + at, &net, sizeof(net));
@@ -123,11 +126,17 @@ Test(start, a_network_is_taken_over_or_refused)
 	b.bytes[4] |= PROTO_NET;
 	cr_assert_eq(parse_it(&b), 0);
 	cr_assert(s.net && memcmp(&s.network, &net, sizeof(net)) == 0);
-	b.bytes[at + 16] = 33;
+	b.bytes[prefix] = 33;
 	cr_assert_eq(parse_it(&b), -1, "prefix");
-	b.bytes[at + 16] = 32;
+	b.bytes[prefix] = 32;
 	cr_assert_eq(parse_it(&b), 0);
-	b.bytes[at + 19] = 1;
+	b.bytes[prefix + 1] = (char)129;
+	cr_assert_eq(parse_it(&b), -1, "prefix of IPv6");
+	b.bytes[prefix + 1] = 0;
+	cr_assert_eq(parse_it(&b), -1, "an address without a prefix");
+	b.bytes[prefix + 1] = (char)128;
+	cr_assert_eq(parse_it(&b), 0);
+	b.bytes[prefix + 3] = 1;
 	cr_assert_eq(parse_it(&b), -1, "reserved");
 }
 
