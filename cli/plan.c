@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char *configuration(const struct run_options *o, const struct found *f)
+static char *configuration(struct run_options *o, const struct found *f)
 {
 	static char dir[RUN_PATH], vsock[RUN_PATH + 16];
 	struct run_parts parts = {
@@ -24,7 +24,7 @@ static char *configuration(const struct run_options *o, const struct found *f)
 		.vsock = o->vsock ? f->vsock : vsock, .run_dir = o->vsock ? NULL : dir,
 	};
 
-	if (run_dir_path(parts.name, dir, sizeof(dir)) < 0)
+	if (run_dir_path(parts.name, dir, sizeof(dir)) < 0 || !run_nets_macs(o->net, o->nnets, parts.name))
 		return NULL;
 	snprintf(vsock, sizeof(vsock), "%s/vsock.sock", dir);
 	for (unsigned i = 0; i < o->ndisks; i++) {

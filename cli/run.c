@@ -33,9 +33,11 @@ static struct session_start start_of(const struct run_options *o, bool tty)
 		.dir = o->dir,
 		.user = o->user,
 		.tty = tty,
-		.net = o->net.on ? &o->net.guest : NULL,
+		.nets = o->nnets,
 	};
 
+	for (unsigned i = 0; i < o->nnets; i++)
+		s.net[i] = o->net[i].guest;
 	if (tty)
 		term_size(&s.rows, &s.cols);
 	return s;
@@ -151,7 +153,7 @@ static int run(struct run_options *o)
 	static struct found f;
 	static struct run r;
 	struct run_dir d;
-	int status;
+	int status = -1;
 
 	if (!o->argv) {
 		say_error("no command given: what shall run in %s?", o->rootfs);
@@ -165,7 +167,8 @@ static int run(struct run_options *o)
 	r.tty = o->tty || (!o->no_tty && term_interactive());
 	if (r.tty)
 		add_term(o);
-	status = run_dir_make(&d, o->name) < 0 ? -1 : run_in(&r, o, &f, &d);
+	if (run_dir_make(&d, o->name) == 0 && run_nets_macs(o->net, o->nnets, d.name))
+		status = run_in(&r, o, &f, &d);
 	if (r.vm.end.left != 0)
 		run_dir_leave(&d);
 	else

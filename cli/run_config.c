@@ -9,6 +9,7 @@
 #include "cli/run_overlay.h"
 #include "cli/say.h"
 #include "core/vmconfig.h"
+#include "jailer/mac.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -240,24 +241,35 @@ static json_t *user_net(const struct run_net *n)
 	return user;
 }
 
-/* Adds the network interface, if there is one.  False: no memory. */
-static bool add_net(json_t *root, const struct run_net *n)
+static json_t *interface(const struct run_net *n)
 {
-	json_t *net;
+	static const uint8_t none[MAC_BYTES];
+	json_t *net = json_pack("{s:i, s:b}", "queues", (int)n->queues, "offload", (int)n->offload);
+	char mac[MAC_TEXT];
 
-	if (!n->on)
-		return true;
-	net = json_pack("{s:i, s:b}", "queues", (int)n->queues, "offload", (int)n->offload);
 	if (n->user)
 		json_object_set_new(net, "user", user_net(n));
 	else
 		json_object_set_new(net, "tap", json_string(n->tap));
-	if (n->mac)
-		json_object_set_new(net, "mac", json_string(n->mac));
+	if (memcmp(n->guest.mac, none, sizeof(none)) != 0)
+		json_object_set_new(net, "mac", json_string(mac_format(n->guest.mac, mac)));
 	if (n->mtu)
 		json_object_set_new(net, "mtu", json_integer(n->mtu));
 	add_wall(net, n);
-	return json_object_set_new(root, "net", json_pack("[o]", net)) == 0;
+	return net;
+}
+
+/* Adds the network interfaces, if there are any.  False: no memory. */
+static bool add_nets(json_t *root, const struct run_options *o)
+{
+	json_t *list;
+
+	if (o->nnets == 0)
+		return true;
+	list = json_array();
+	for (unsigned i = 0; i < o->nnets; i++)
+		json_array_append_new(list, interface(&o->net[i]));
+	return json_array_size(list) == o->nnets && json_object_set_new(root, "net", list) == 0;
 }
 
 /* What the machine's processes may take of the host together.  Its processors cannot ask for more
@@ -312,7 +324,7 @@ char *run_config(const struct run_options *o, const struct run_parts *p)
 			 (json_int_t)o->timeout_ms, "id", (json_int_t)p->id, "disks",
 			 disks(o, p), "limits", limits_of(o), "vsock", "cid", GUEST_CID, "path", p->vsock,
 			 "connections", (int)o->vsock_connections);
-	if (root && add_net(root, &o->net) && (!p->run_dir ||
+	if (root && add_nets(root, o) && (!p->run_dir ||
 		     json_object_set_new(root, "run_dir", json_string(p->run_dir)) == 0))
 		text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);

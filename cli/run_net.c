@@ -29,10 +29,7 @@ static bool set_tap(struct run_net *n, char *v)
 
 static bool set_mac(struct run_net *n, char *v)
 {
-	uint8_t mac[MAC_BYTES];
-
-	n->mac = v;
-	return mac_parse(v, mac) ||
+	return mac_parse(v, n->guest.mac) ||
 	       refuse_part("mac", v, "not the address of one interface, like 52:54:00:12:34:56");
 }
 
@@ -204,7 +201,7 @@ static bool set_part(struct run_net *n, char *part)
 			return parts[i].set(n, equals + 1);
 	}
 	say_error("--net: %s: not known", part);
-	say_hint("none, or tap=NAME or user, and then any of mac= ip= gw= dns= mtu= queues= offload= "
+	say_hint("none alone, or tap=NAME or user, and then any of mac= ip= gw= dns= mtu= queues= offload= "
 		 "allow= rate= wall=");
 	return false;
 }
@@ -299,8 +296,6 @@ bool run_net_parse(struct run_net *n, char *value)
 	char *part;
 
 	*n = (struct run_net){ .queues = 1, .offload = true, .wall = "auto" };
-	if (strcmp(value, "none") == 0)
-		return true;
 	while ((part = strsep(&value, ",")))
 		if (!set_part(n, part))
 			return false;
@@ -313,6 +308,5 @@ bool run_net_parse(struct run_net *n, char *value)
 		return false;
 	if (n->user)
 		complete_user(n);
-	n->on = true;
 	return check_together(n);
 }

@@ -292,11 +292,18 @@ static bool set_vsock(struct run_options *o, char *v)
 
 static bool set_net(struct run_options *o, char *v)
 {
-	if (o->net.on) {
-		say_error("--net: given twice; a machine has one network interface");
+	const bool none = strcmp(v, "none") == 0;
+
+	if (o->no_net ? !none : none && o->nnets > 0) {
+		say_error("--net: none goes with no other --net");
 		return false;
 	}
-	return run_net_parse(&o->net, v);
+	o->no_net = none;
+	if (none)
+		return true;
+	if (o->nnets == RUN_NETS)
+		return refuse("--net", v, "a machine has at most 6 network interfaces");
+	return run_net_parse(&o->net[o->nnets++], v) && run_nets_fit(o->net, o->nnets);
 }
 
 static bool set_json(struct run_options *o, char *v)
@@ -473,9 +480,9 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
 		say_hint("`immure %s --help` has examples.", argv[0]);
 		return -1;
 	}
-	if (o->net.on && o->ndisks == RUN_DISKS) {
-		say_error("--net: beside a network interface a machine has at most %d more disks",
-			  RUN_DISKS - 1);
+	if (o->nnets > 0 && o->ndisks + o->nnets > RUN_DISKS) {
+		say_error("--net: beside %u network interface%s a machine has at most %u more disks",
+			  o->nnets, o->nnets > 1 ? "s" : "", RUN_DISKS - o->nnets);
 		return -1;
 	}
 	o->rootfs = argv[i++];

@@ -10,6 +10,7 @@
 
 enum {
 	RUN_DISKS = PLAN_DEVICES - 2,	/* the root image and vsock are devices too */
+	RUN_NETS = RUN_DISKS,		/* disks and interfaces together */
 	RUN_BOOT_TIMEOUT_MS = 60 * 1000,
 	RUN_APPEND = 1024,
 	RUN_MEMORY_DEFAULT = 256 * 1024 * 1024,
@@ -31,6 +32,8 @@ struct run_disk {
 	uint64_t overlay_limit;	/* bytes; 0: the jailer's own */
 	struct limit_values limit[LIMITS_DIRECTIONS];	/* the first */
 };
+
+_Static_assert((int)RUN_NETS == (int)PROTO_NETS_MAX, "START has room for all");
 
 /* What the machine's cgroup is given.  0: no limit of the kind. */
 struct run_limits {
@@ -58,7 +61,9 @@ struct run_options {
 	const char *name;	/* NULL: immure makes one up */
 	const char *vsock;	/* NULL: in the run directory */
 	unsigned vsock_connections;
-	struct run_net net;
+	bool no_net;		/* --net none */
+	unsigned nnets;
+	struct run_net net[RUN_NETS];	/* eth0, eth1... of the guest */
 	struct run_limits limits;
 	bool tty;		/* -t */
 	bool no_tty;		/* -T */

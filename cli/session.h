@@ -41,7 +41,8 @@ struct session_start {
 	const char *dir, *user;
 	bool tty;
 	uint16_t rows, cols;
-	const struct proto_net *net;	/* NULL: no network interface */
+	unsigned nets;
+	struct proto_net net[PROTO_NETS_MAX];
 };
 
 struct session {

@@ -27,19 +27,19 @@ size_t session_encode_start(const struct session_start *start, size_t room, uint
 {
 	struct proto_start head = {
 		.version = to_le32(PROTO_VERSION),
-		.flags = to_le32((start->tty ? PROTO_TTY : 0u) | (start->net ? PROTO_NET : 0u)),
+		.flags = to_le32(start->tty ? PROTO_TTY : 0u),
 		.argc = to_le32(start->argc),
 		.envc = to_le32(start->envc),
 		.winsize = { to_le16(start->rows), to_le16(start->cols) },
+		.nets = to_le32(start->nets),
 	};
-	size_t body = sizeof(head) + strings_size(start->argv, start->argc) +
+	const size_t nets = start->nets * sizeof(start->net[0]);
+	size_t body = sizeof(head) + nets + strings_size(start->argv, start->argc) +
 		      strings_size(start->env, start->envc) + strlen(start->dir) + 1 +
 		      strlen(start->user) + 1;
 	const struct proto_frame f = { to_le32(PROTO_START), to_le32((uint32_t)body) };
 	uint8_t *at;
 
-	if (start->net)
-		head.net = *start->net;
 	*frame = NULL;
 	*why = NULL;
 	if (start->argc < 1 || start->argv[0][0] == '\0')
@@ -55,6 +55,8 @@ size_t session_encode_start(const struct session_start *start, size_t room, uint
 	memcpy(at, &f, sizeof(f));
 	memcpy(at + sizeof(f), &head, sizeof(head));
 	at += sizeof(f) + sizeof(head);
+	memcpy(at, start->net, nets);
+	at += nets;
 	for (unsigned i = 0; i < start->argc; i++)
 		at = put(at, start->argv[i]);
 	for (unsigned i = 0; i < start->envc; i++)

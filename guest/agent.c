@@ -139,7 +139,7 @@ static int start_command(struct agent *a, struct fail *f)
 		return -1;
 	if (start_parse(&a->start, a->body, (size_t)len, &why) < 0)
 		return fail(f, PROTO_FAIL_SETUP, "%s", why);
-	if (a->start.net && network_setup(&a->start.network, f) < 0)
+	if (network_setup(a->start.net, a->start.nets, f) < 0)
 		return -1;
 	if (users_lookup(&id, a->start.user, f) < 0)
 		return -1;

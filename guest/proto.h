@@ -21,18 +21,19 @@
 #include "core/base.h"
 
 enum {
-	PROTO_VERSION = 3,
+	PROTO_VERSION = 4,
 	PROTO_PORT_CONTROL = 1024,
 	PROTO_PORT_STDIN = 1025,
 	PROTO_PORT_STDOUT = 1026,
 	PROTO_PORT_STDERR = 1027,
 	PROTO_FRAME_MAX = 256 * 1024,	/* START carries arguments and environment */
 	PROTO_ARGS_MAX = 4096,		/* strings in argv and in env, each */
-	PROTO_DNS_MAX = 2,
+	PROTO_NETS_MAX = 6,		/* network interfaces: devices but for the root image and vsock */
+	PROTO_DNS_MAX = 2,		/* of each */
 };
 
 enum proto_type {
-	PROTO_START = 1,	/* host → guest: struct proto_start, then strings */
+	PROTO_START = 1,	/* host → guest: struct proto_start, then interfaces and strings */
 	PROTO_SIGNAL,		/* host → guest: struct proto_signal */
 	PROTO_WINSIZE,		/* host → guest: struct proto_winsize */
 	PROTO_STARTED,		/* guest → host: empty; the command runs */
@@ -51,28 +52,28 @@ struct proto_winsize {
 
 enum proto_start_flags {
 	PROTO_TTY = 1u << 0,
-	PROTO_NET = 1u << 1,	/* there is a network interface: set it up */
 };
 
-/* Addresses in network order, of IPv4 and of IPv6; all zero: none.  All zero without PROTO_NET. */
+/* A network interface to be set up, eth0 the first.  Addresses in network order, of IPv4 and of IPv6;
+ * all zero: none. */
 struct proto_net {
+	uint8_t mac[6];		/* by which it is found */
+	uint8_t prefix;		/* of address: 0..32 */
+	uint8_t prefix6;	/* of address6: 1..128; 0: it has none */
 	uint8_t address[4], gateway[4];
 	uint8_t address6[16], gateway6[16];
 	uint8_t dns[PROTO_DNS_MAX][16];	/* of either kind; IPv4 as ::ffff:a.b.c.d */
-	uint8_t prefix;		/* of address: 0..32 */
-	uint8_t prefix6;	/* of address6: 1..128; 0: it has none */
-	uint8_t zero[2];
 };
 
-/* Followed by argc + envc + 2 NUL-terminated strings: argv, env ("K=V"), directory, user
- * ("name", "uid", "name:group" or "uid:gid"; empty: root). */
+/* Followed by struct proto_net for each of nets, then argc + envc + 2 NUL-terminated strings: argv,
+ * env ("K=V"), directory, user ("name", "uid", "name:group" or "uid:gid"; empty: root). */
 struct proto_start {
 	le32_t version;		/* PROTO_VERSION */
 	le32_t flags;		/* enum proto_start_flags */
 	le32_t argc;		/* 1..PROTO_ARGS_MAX */
 	le32_t envc;		/* 0..PROTO_ARGS_MAX */
 	struct proto_winsize winsize;
-	struct proto_net net;
+	le32_t nets;		/* 0..PROTO_NETS_MAX */
 };
 
 struct proto_signal {
@@ -95,7 +96,8 @@ struct proto_exit {
 	le32_t signo;		/* 0, or the signal 1..64 that ended the command */
 };
 
-_Static_assert(sizeof(struct proto_frame) == 8 && sizeof(struct proto_start) == 96 &&
+_Static_assert(sizeof(struct proto_frame) == 8 && sizeof(struct proto_start) == 24 &&
+	       sizeof(struct proto_net) == 80 &&
 	       sizeof(struct proto_exit) == 8, "wire format");
 
 #endif

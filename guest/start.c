@@ -48,41 +48,59 @@ static const char *check_values(const struct start *s)
 	return NULL;
 }
 
-static bool network_valid(const struct start *s)
+static bool network_valid(const struct proto_net *n)
 {
 	static const struct proto_net none;
 
-	if (!s->net)
-		return memcmp(&s->network, &none, sizeof(none)) == 0;
-	return s->network.prefix <= 32 && s->network.prefix6 <= 128 &&
-	       (s->network.prefix6 != 0 || memcmp(s->network.address6, none.address6, 16) == 0) &&
-	       memcmp(s->network.zero, none.zero, sizeof(none.zero)) == 0;
+	return n->prefix <= 32 && n->prefix6 <= 128 && memcmp(n->mac, none.mac, sizeof(none.mac)) != 0 &&
+	       (n->prefix6 != 0 || memcmp(n->address6, none.address6, sizeof(none.address6)) == 0);
+}
+
+/* Takes the interfaces.  What finds one by its address must not find another. */
+static const char *networks(struct start *s, struct cursor *c)
+{
+	if (c->left < s->nets * sizeof(s->net[0]))
+		return "START: shorter than its network interfaces";
+	memcpy(s->net, c->at, s->nets * sizeof(s->net[0]));
+	c->at += s->nets * sizeof(s->net[0]);
+	c->left -= s->nets * sizeof(s->net[0]);
+	for (uint32_t i = 0; i < s->nets; i++) {
+		if (!network_valid(&s->net[i]))
+			return "START: a network that cannot be";
+		for (uint32_t j = 0; j < i; j++)
+			if (memcmp(s->net[i].mac, s->net[j].mac, sizeof(s->net[i].mac)) == 0)
+				return "START: two network interfaces with one hardware address";
+	}
+	return NULL;
 }
 
 static const char *parse(struct start *s, char *body, size_t len)
 {
 	struct proto_start head;
 	struct cursor c;
+	const char *wrong;
 
 	if (len < sizeof(head))
 		return "START: shorter than its header";
 	memcpy(&head, body, sizeof(head));
 	if (le32(head.version) != PROTO_VERSION)
 		return "START: another protocol version; immure-init and immure differ in age";
-	if (le32(head.flags) & ~(uint32_t)(PROTO_TTY | PROTO_NET))
+	if (le32(head.flags) & ~(uint32_t)PROTO_TTY)
 		return "START: unknown flag";
 	s->argc = le32(head.argc);
 	s->envc = le32(head.envc);
 	if (s->argc < 1 || s->argc > PROTO_ARGS_MAX || s->envc > PROTO_ARGS_MAX)
 		return "START: too many arguments or environment entries";
-	s->network = head.net;
-	s->net = le32(head.flags) & PROTO_NET;
-	if (!network_valid(s))
-		return "START: a network that cannot be";
+	s->nets = le32(head.nets);
+	if (s->nets > PROTO_NETS_MAX)
+		return "START: too many network interfaces";
 	s->tty = le32(head.flags) & PROTO_TTY;
 	s->rows = le16(head.winsize.rows);
 	s->cols = le16(head.winsize.cols);
 	c = (struct cursor){ body + sizeof(head), len - sizeof(head) };
+	wrong = networks(s, &c);
+	if (wrong)
+		return wrong;
 	if (!strings(&c, s->argv, s->argc) || !strings(&c, s->env, s->envc))
 		return "START: a string does not end inside the frame";
 	s->dir = next_string(&c);

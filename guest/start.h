@@ -9,10 +9,9 @@ enum { START_ENV_EXTRA = 8 };	/* defaults that command.c may add to the environm
 
 struct start {
 	bool tty;
-	bool net;		/* set network up */
-	struct proto_net network;
 	uint16_t rows, cols;	/* 0: the host's terminal did not say */
-	uint32_t argc, envc;
+	uint32_t argc, envc, nets;
+	struct proto_net net[PROTO_NETS_MAX];
 	char *argv[PROTO_ARGS_MAX + 1];				/* ends with NULL */
 	char *env[PROTO_ARGS_MAX + START_ENV_EXTRA + 1];	/* ends with NULL */
 	const char *dir;	/* absolute, or empty: "/" */
@@ -20,10 +19,9 @@ struct start {
 };
 
 /* Fills @s from the @len bytes at @body, whose strings it points into.  Returns 0, or -1 with
- * *@why a constant sentence: wrong version, unknown flag, a count out of range, a
- * network that cannot be, a string that
- * does not end inside the body, bytes behind the last one, an empty argv[0], an environment
- * entry without a name, a directory that is not absolute. */
+ * *@why a constant sentence: wrong version, unknown flag, a count out of range, a network that
+ * cannot be, a string that does not end inside the body, bytes behind the last one, an empty
+ * argv[0], an environment entry without a name, a directory that is not absolute. */
 must_check int start_parse(struct start *s, char *body, size_t len, const char **why);
 
 #endif

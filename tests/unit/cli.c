@@ -8,6 +8,7 @@
 #include "cli/programs.c"
 #include "cli/run_config.c"
 #include "cli/run_net.c"
+#include "cli/run_nets.c"
 #include "jailer/wall_text.c"
 #include "cli/run_options.c"
 #include "cli/run_overlay.c"
@@ -112,8 +113,8 @@ Test(options, every_option_in_every_spelling)
 	cr_assert(o.tty && o.console && o.json && o.json_fd == 77);
 	cr_assert(o.ndisks == 2 && o.disk[0].readonly && !o.disk[1].readonly);
 	cr_assert_str_eq(o.disk[0].path, "d");
-	cr_assert(o.net.on && o.net.queues == 1 && o.net.offload);
-	cr_assert_str_eq(o.net.tap, "t0");
+	cr_assert(o.nnets == 1 && o.net[0].queues == 1 && o.net[0].offload);
+	cr_assert_str_eq(o.net[0].tap, "t0");
 	cr_assert(o.timeout_ms == 5000 && o.boot_timeout_ms == 60000);
 	cr_assert_str_eq(o.entry, "pvh");
 	cr_assert(o.core_scheduling && strcmp(o.speculation, "restrict") == 0);
@@ -150,23 +151,23 @@ static const uint8_t *mapped(unsigned a, unsigned b, unsigned c, unsigned d)
 Test(options, a_network_interface_has_parts)
 {
 	cr_assert_eq(words("--net none root c"), 0);
-	cr_assert_not(o.net.on);
+	cr_assert(o.nnets == 0 && o.no_net);
 	cr_assert_eq(words("--net=tap=t0,mac=52:54:00:00:00:01,ip=10.1.2.3/24,gw=10.1.2.1,dns=10.1.2.1,"
 			   "dns=9.9.9.9,mtu=9000,queues=4,offload=off root c"), 0);
-	cr_assert(o.net.on && o.net.mtu == 9000 && o.net.queues == 4 && !o.net.offload);
-	cr_assert_str_eq(o.net.mac, "52:54:00:00:00:01");
-	cr_assert_eq(o.net.guest.prefix, 24);
-	cr_assert_eq(memcmp(o.net.guest.address, bytes(10, 1, 2, 3), 4), 0);
-	cr_assert_eq(memcmp(o.net.guest.gateway, bytes(10, 1, 2, 1), 4), 0);
-	cr_assert_eq(memcmp(o.net.guest.dns[0], mapped(10, 1, 2, 1), 16), 0);
-	cr_assert_eq(memcmp(o.net.guest.dns[1], mapped(9, 9, 9, 9), 16), 0);
-	cr_assert(o.net.guest.prefix6 == 0 && is_none(o.net.guest.address6, 16));
+	cr_assert(o.nnets == 1 && o.net[0].mtu == 9000 && o.net[0].queues == 4 && !o.net[0].offload);
+	cr_assert_eq(memcmp(o.net[0].guest.mac, "\x52\x54\0\0\0\1", 6), 0);
+	cr_assert_eq(o.net[0].guest.prefix, 24);
+	cr_assert_eq(memcmp(o.net[0].guest.address, bytes(10, 1, 2, 3), 4), 0);
+	cr_assert_eq(memcmp(o.net[0].guest.gateway, bytes(10, 1, 2, 1), 4), 0);
+	cr_assert_eq(memcmp(o.net[0].guest.dns[0], mapped(10, 1, 2, 1), 16), 0);
+	cr_assert_eq(memcmp(o.net[0].guest.dns[1], mapped(9, 9, 9, 9), 16), 0);
+	cr_assert(o.net[0].guest.prefix6 == 0 && is_none(o.net[0].guest.address6, 16));
 }
 
 Test(options, a_network_interface_has_an_address_of_each_kind)
 {
 	static const uint8_t address[16] = { 0xfd, [15] = 2 }, router[16] = { 0xfe, 0x80, [15] = 1 };
-	const struct proto_net *g = &o.net.guest;
+	const struct proto_net *g = &o.net[0].guest;
 
 	cr_assert_eq(words("--net tap=t,ip=fd00::2/64,gw=fe80::1,dns=9.9.9.9,gw=10.1.2.1,ip=10.1.2.3/24,"
 			   "dns=fd00::2 root c"), 0, "%s", say_last());
@@ -185,14 +186,14 @@ Test(options, a_network_interface_has_an_address_of_each_kind)
 Test(options, a_network_through_passt_needs_no_more_words)
 {
 	cr_assert_eq(words("--net user root c"), 0);
-	cr_assert(o.net.on && o.net.user && o.net.tap == NULL && !o.net.offload && !o.net.dns_given);
-	cr_assert(memcmp(o.net.guest.address, "\x0a\0\2\x0f", 4) == 0 && o.net.guest.prefix == 24);
-	cr_assert_eq(memcmp(o.net.guest.gateway, "\x0a\0\2\2", 4), 0);
-	cr_assert_eq(memcmp(o.net.guest.dns[0], mapped(10, 0, 2, 2), 16), 0, "this host's resolver");
+	cr_assert(o.nnets == 1 && o.net[0].user && o.net[0].tap == NULL && !o.net[0].offload && !o.net[0].dns_given);
+	cr_assert(memcmp(o.net[0].guest.address, "\x0a\0\2\x0f", 4) == 0 && o.net[0].guest.prefix == 24);
+	cr_assert_eq(memcmp(o.net[0].guest.gateway, "\x0a\0\2\2", 4), 0);
+	cr_assert_eq(memcmp(o.net[0].guest.dns[0], mapped(10, 0, 2, 2), 16), 0, "this host's resolver");
 	cr_assert_eq(words("--net user,ip=10.1.0.9/16,gw=10.1.0.1,dns=9.9.9.9,mtu=9000,offload=off root c"), 0);
-	cr_assert(o.net.user && o.net.mtu == 9000 && o.net.dns_given && o.net.guest.prefix == 16);
-	cr_assert_eq(memcmp(o.net.guest.dns[0], mapped(9, 9, 9, 9), 16), 0);
-	cr_assert_eq(memcmp(o.net.guest.gateway, "\x0a\1\0\1", 4), 0);
+	cr_assert(o.net[0].user && o.net[0].mtu == 9000 && o.net[0].dns_given && o.net[0].guest.prefix == 16);
+	cr_assert_eq(memcmp(o.net[0].guest.dns[0], mapped(9, 9, 9, 9), 16), 0);
+	cr_assert_eq(memcmp(o.net[0].guest.gateway, "\x0a\1\0\1", 4), 0);
 }
 
 Test(options, a_network_that_cannot_be_is_refused_by_its_part)
@@ -249,11 +250,70 @@ Test(options, a_network_that_cannot_be_is_refused_by_its_part)
 		cr_assert_eq(words(line), -1, "%s", line);
 		cr_assert_not_null(strstr(say_last(), bad[i][1]), "%s: %s", line, say_last());
 	}
-	cr_assert_eq(words("--net tap=a --net tap=b root c"), -1);
-	cr_assert_not_null(strstr(say_last(), "twice"));
 	cr_assert_eq(words("--net tap=a --disk a --disk b --disk c --disk d --disk e --disk f root c"), -1);
 	cr_assert_not_null(strstr(say_last(), "5 more disks"));
 	cr_assert_eq(words("--net tap=a --disk a --disk b --disk c --disk d --disk e root c"), 0);
+}
+
+Test(options, a_machine_may_have_several_network_interfaces)
+{
+	cr_assert_eq(words("--net tap=a,ip=10.0.0.2/24,gw=10.0.0.1 --net=user --net tap=c root c"), -1);
+	cr_assert_eq(words("--net tap=a,ip=10.0.0.2/24 --net=user --net tap=c,ip=fd00::2/64,gw=fe80::1 root c"), 0,
+		     "%s", say_last());
+	cr_assert_eq(o.nnets, 3);
+	cr_assert_str_eq(o.net[0].tap, "a");
+	cr_assert(o.net[1].user && !o.net[2].user);
+	cr_assert_str_eq(o.net[2].tap, "c");
+	cr_assert_eq(words("--net tap=a --net tap=b --net tap=c --net tap=d --net tap=e --net tap=f root c"), 0);
+	cr_assert_eq(o.nnets, RUN_NETS);
+	cr_assert_eq(words("--net tap=a --net tap=b --disk a --disk b --disk c --disk d root c"), 0);
+	cr_assert_eq(words("--net none --net none root c"), 0);
+}
+
+Test(options, interfaces_that_cannot_be_together_are_refused)
+{
+	static const char *const bad[][2] = {
+		{ "--net tap=a --net tap=a", "tap=a: given twice" }, { "--net user --net user", "user: given twice" },
+		{ "--net none --net tap=a", "none goes with no other" }, { "--net tap=a --net none", "none goes with" },
+		{ "--net tap=a --net tap=b --net tap=c --net tap=d --net tap=e --net tap=f --net tap=g",
+		  "at most 6 network interfaces" },
+		{ "--net tap=a --net tap=b --disk a --disk b --disk c --disk d --disk e",
+		  "beside 2 network interfaces a machine has at most 4 more disks" },
+		{ "--net tap=a,ip=10.0.0.2/24,gw=10.0.0.1 --net tap=b --net tap=c,ip=10.1.0.2/24,gw=10.1.0.1",
+		  "tap=c: a second default route of IPv4, which tap=a has already" },
+		{ "--net tap=a,ip=fd00::2/64,gw=fd00::1 --net tap=b,ip=fd01::2/64,gw=fe80::1",
+		  "tap=b: a second default route of IPv6, which tap=a has already" },
+		{ "--net user --net tap=b,ip=10.1.0.2/24,gw=10.1.0.1",
+		  "tap=b: a second default route of IPv4, which user has already" },
+		{ "--net tap=b,ip=10.1.0.2/24,gw=10.1.0.1 --net user", "user: a second default route of IPv4" },
+		{ "--net tap=a,mac=52:54:00:00:00:01 --net tap=b --net tap=c,mac=52:54:00:00:00:01",
+		  "tap=a and tap=c have the same hardware address, 52:54:00:00:00:01" },
+	};
+	char line[160];
+
+	for (size_t i = 0; i < array_len(bad); i++) {
+		snprintf(line, sizeof(line), "%s root c", bad[i][0]);
+		cr_assert_eq(words(line), -1, "%s", line);
+		cr_assert_not_null(strstr(say_last(), bad[i][1]), "%s: %s", line, say_last());
+	}
+}
+
+Test(options, interfaces_have_the_hardware_addresses_that_the_jailer_makes)
+{
+	uint8_t mac[MAC_BYTES];
+	char line[96], text[MAC_TEXT];
+
+	cr_assert_eq(words("--net tap=a --net tap=b,mac=52:54:00:00:00:01 --net tap=c root c"), 0);
+	cr_assert(run_nets_macs(o.net, o.nnets, "web"));
+	mac_derive("web", 0, mac);
+	cr_assert_eq(memcmp(o.net[0].guest.mac, mac, 6), 0);
+	cr_assert_eq(memcmp(o.net[1].guest.mac, "\x52\x54\0\0\0\1", 6), 0);
+	mac_derive("web", 2, mac);
+	cr_assert_eq(memcmp(o.net[2].guest.mac, mac, 6), 0);
+	snprintf(line, sizeof(line), "--net tap=a,mac=%s --net tap=b --net tap=c root c", mac_format(mac, text));
+	cr_assert_eq(words(line), 0);
+	cr_assert_not(run_nets_macs(o.net, o.nnets, "web"));
+	cr_assert_not_null(strstr(say_last(), "tap=a and tap=c have the same hardware address"), "%s", say_last());
 }
 
 Test(options, end_at_the_first_word_that_is_none)
@@ -449,6 +509,30 @@ Test(config, says_of_a_network_through_passt_what_the_option_says)
 		cr_assert_not_null(strstr(text, lines[i][1]), "%s", text);
 		free(text);
 	}
+}
+
+Test(config, has_the_interfaces_in_their_order)
+{
+	struct run_parts p = { .name = "n", .kernel = "/k", .initrd = "/i", .image = "/img",
+			       .vsock = "/r/v", .run_dir = "/r" };
+	char want[128], mac[MAC_TEXT];
+	json_t *j, *list;
+	char *text;
+
+	cr_assert_eq(words("--net tap=b,mac=52:54:00:00:00:01 --net user --net tap=a,mtu=1400 root c"), 0);
+	cr_assert(run_nets_macs(o.net, o.nnets, p.name));
+	text = run_config(&o, &p);
+	j = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	list = json_object_get(j, "net");
+	cr_assert_eq(json_array_size(list), 3);
+	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "tap")), "b");
+	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "mac")), "52:54:00:00:00:01");
+	cr_assert_not_null(json_object_get(json_array_get(list, 1), "user"));
+	snprintf(want, sizeof(want), "\"tap\":\"a\",\"mac\":\"%s\",\"mtu\":1400",
+		 mac_format(o.net[2].guest.mac, mac));
+	cr_assert_not_null(strstr(text, want), "%s", text);
+	json_decref(j);
+	free(text);
 }
 
 Test(config, says_of_an_interface_both_its_addresses)

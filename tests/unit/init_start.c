@@ -112,32 +112,77 @@ Test(start, another_version_is_refused)
 	cr_assert_eq(parse_it(&b), -1);
 }
 
-Test(start, a_network_is_taken_over_or_refused)
+/* good(), with @n network interfaces. */
+static struct body with_nets(const struct proto_net *net, uint32_t n)
 {
-	const struct proto_net net = {
-		.address = { 10, 0, 0, 2 }, .gateway = { 10, 0, 0, 1 }, .dns = { { 0xfd, [15] = 1 } },
-		.address6 = { 0xfd, [15] = 2 }, .prefix = 24, .prefix6 = 64,
-	};
-	const size_t at = offsetof(struct proto_start, net), prefix = at + offsetof(struct proto_net, prefix);
-	struct body b = good();
+	struct body b = head(PROTO_VERSION, 0, 1, 0);
 
-	memcpy(b.bytes + at, &net, sizeof(net));
-	cr_assert_eq(parse_it(&b), -1, "addresses for no interface");
-	b.bytes[4] |= PROTO_NET;
-	cr_assert_eq(parse_it(&b), 0);
-	cr_assert(s.net && memcmp(&s.network, &net, sizeof(net)) == 0);
-	b.bytes[prefix] = 33;
-	cr_assert_eq(parse_it(&b), -1, "prefix");
-	b.bytes[prefix] = 32;
-	cr_assert_eq(parse_it(&b), 0);
-	b.bytes[prefix + 1] = (char)129;
-	cr_assert_eq(parse_it(&b), -1, "prefix of IPv6");
-	b.bytes[prefix + 1] = 0;
-	cr_assert_eq(parse_it(&b), -1, "an address without a prefix");
-	b.bytes[prefix + 1] = (char)128;
-	cr_assert_eq(parse_it(&b), 0);
-	b.bytes[prefix + 3] = 1;
-	cr_assert_eq(parse_it(&b), -1, "reserved");
+	memcpy(b.bytes + offsetof(struct proto_start, nets), &n, 4);
+	memcpy(b.bytes + b.len, net, n * sizeof(*net));
+	b.len += n * sizeof(*net);
+	add(&b, "echo");
+	add(&b, "/tmp");
+	add(&b, "");
+	return b;
+}
+
+static const struct proto_net net_good[PROTO_NETS_MAX + 1] = {
+	{ .mac = { 2, 1 }, .address = { 10, 0, 0, 2 }, .gateway = { 10, 0, 0, 1 }, .prefix = 24,
+	  .dns = { { 0xfd, [15] = 1 } } },
+	{ .mac = { 2, 2 }, .address6 = { 0xfd, [15] = 2 }, .prefix6 = 64 },
+	{ .mac = { 2, 3 } }, { .mac = { 2, 4 } }, { .mac = { 2, 5 } }, { .mac = { 2, 6 } }, { .mac = { 2, 7 } },
+};
+
+Test(start, networks_are_taken_over)
+{
+	for (uint32_t n = 0; n <= PROTO_NETS_MAX; n++) {
+		struct body b = with_nets(net_good, n);
+
+		cr_assert_eq(parse_it(&b), 0, "%u", n);
+		cr_assert_eq(s.nets, n);
+		cr_assert_eq(memcmp(s.net, net_good, n * sizeof(net_good[0])), 0);
+		cr_assert_str_eq(s.argv[0], "echo");
+		cr_assert_str_eq(s.dir, "/tmp");
+		for (size_t len = b.len; len-- > 0;) {
+			b.len = len;
+			cr_assert_eq(parse_it(&b), -1, "%zu bytes were taken", len);
+		}
+	}
+}
+
+/* A machine with two interfaces, the first of which is @net. */
+static int parse_beside(const struct proto_net *net)
+{
+	const struct proto_net two[2] = { *net, net_good[1] };
+	struct body b = with_nets(two, 2);
+
+	return parse_it(&b);
+}
+
+Test(start, networks_that_cannot_be_are_refused)
+{
+	struct proto_net net = net_good[0];
+	struct body b = with_nets(net_good, PROTO_NETS_MAX + 1);
+
+	cr_assert_eq(parse_it(&b), -1, "too many");
+	b = with_nets(net_good, 1);
+	memset(b.bytes + offsetof(struct proto_start, nets), 0xff, 4);
+	cr_assert_eq(parse_it(&b), -1, "far too many");
+	net.prefix = 33;
+	cr_assert_eq(parse_beside(&net), -1, "prefix");
+	net.prefix = 32;
+	net.prefix6 = 129;
+	cr_assert_eq(parse_beside(&net), -1, "prefix of IPv6");
+	net.prefix6 = 128;
+	net.address6[0] = 0xfd;
+	cr_assert_eq(parse_beside(&net), 0);
+	net.prefix6 = 0;
+	cr_assert_eq(parse_beside(&net), -1, "an address without a prefix");
+	net = net_good[0];
+	memset(net.mac, 0, sizeof(net.mac));
+	cr_assert_eq(parse_beside(&net), -1, "no hardware address");
+	memcpy(net.mac, net_good[1].mac, sizeof(net.mac));
+	cr_assert_eq(parse_beside(&net), -1, "that of the other");
 }
 
 Test(start, an_unknown_flag_is_refused)

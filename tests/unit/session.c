@@ -19,7 +19,10 @@ static char dir[] = "/tmp/immure-session-XXXXXX", vsock_path[64];
 static int in_w, out_r, err_r, local[3];	/* the caller's side of the standard streams */
 
 static const char *const argv[] = { "cat", "-v" }, *const env[] = { "A=1", "B=" };
-static struct session_start start = { argv, env, 2, 2, "/tmp", "user", false, 24, 80, NULL };
+static struct session_start start = {
+	argv, env, 2, 2, "/tmp", "user", false, 24, 80, .nets = 2,
+	.net = { { .mac = { 2, 1 }, .prefix = 24, .address = { 10, 0, 0, 2 } }, { .mac = { 2, 2 } } },
+};
 
 static void set_up(void)
 {
@@ -156,6 +159,7 @@ Test(session, start_reaches_the_guest_and_its_parser)
 	cr_assert_str_eq(got.dir, "/tmp");
 	cr_assert_str_eq(got.user, "user");
 	cr_assert_not(got.tty);
+	cr_assert(got.nets == 2 && memcmp(got.net, start.net, 2 * sizeof(got.net[0])) == 0);
 }
 
 Test(session, an_exit_status_is_taken)

@@ -90,10 +90,40 @@ gone() {
 	grep -q '^down$' "$WORK/gone.log"
 }
 
+# Two interfaces of IPv4 and IPv6, of which the second has the default routes.
+several() {
+	local out
+	ip tuntap add given3 mode tap
+	ip address add 10.80.0.1/24 dev given3
+	ip -6 address add fd00:80::1/64 dev given3 nodad
+	ip link set given3 up
+	ip -6 address add fd00:77::1/64 dev given0 nodad
+	out=$(run --net tap=given3,ip=fd00:80::2/64,ip=10.80.0.2/24,wall=on \
+		--net tap=given0,ip=10.77.0.2/24,gw=10.77.0.1,ip=fd00:77::2/64,gw=fd00:77::1,dns=fd00:77::1,wall=on \
+		"$ROOTFS" -- sh -c 'ip address show eth0; echo; ip address show eth1; ip route; ip -6 route
+		cat /etc/resolv.conf; ls /sys/class/net | tr "\n" " "; echo
+		for to in 10.80.0.1 10.77.0.1; do ping -c 2 $to > /dev/null && echo "pong $to"; done
+		for to in fd00:80::1 fd00:77::1; do ping -6 -c 2 $to > /dev/null && echo "pong $to"; done')
+	echo "$out"
+	ip link delete given3
+	expect "10.80.0.2/24 fd00:80::2/64" "$(addresses "${out%%$'\n\n'*}")" "addresses of eth0"
+	expect "10.77.0.2/24 fd00:77::2/64" "$(addresses "${out#*$'\n\n'}")" "addresses of eth1"
+	expect "default via 10.77.0.1 dev eth1" "$(grep -o '^default via 10[^ ]* dev [^ ]*' <<< "$out")" "routes"
+	expect "default via fd00:77::1 dev eth1" "$(grep -o '^default via fd[^ ]* dev [^ ]*' <<< "$out")" "IPv6 routes"
+	grep -q '^nameserver fd00:77::1$' <<< "$out"
+	grep -q '^eth0 eth1 lo ' <<< "$out"
+	expect "10.80.0.1 10.77.0.1 fd00:80::1 fd00:77::1 " "$(sed -n 's/^pong //p' <<< "$out" | tr '\n' ' ')" pings
+	! grep -q 'scope global.*tentative' <<< "$out"
+}
+addresses() { # TEXT: those of ip address that are not link-local
+	sed -nE 's/.*inet6? ([^ ]*) .*scope global.*/\1/p' <<< "$1" | tr '\n' ' ' | sed 's/ $//'
+}
+
 claim "without --net a guest has no interface but lo" no_network
 claim "address, route, name server, MTU and MAC are what the host says" configured
 claim "ping both ways, and a flood of them" pings
 claim "the packet wall lets no guest speak as another" no_spoofing
 claim "an allow-list lets nothing else out" allow_list
+claim "two interfaces are in their order, with IPv4 and IPv6, and both are answered" several
 claim "a tap that is deleted is a link that goes down" gone
 ip tuntap del given0 mode tap
