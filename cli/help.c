@@ -121,9 +121,9 @@ static const struct help_text texts[] = {
 	{ "net",
 	  "immure net denied NAME [--json]\n"
 	  "\n"
-	  "Shows what the packet wall of the running machine NAME has refused: frames by rule, and where\n"
-	  "those of late were to go.  Before a tap the kernel counts, and it takes root to ask it; of\n"
-	  "--net user the machine's own process counts, for whoever started it.\n"
+	  "Shows what the packet wall of the running machine NAME, or each of them, has refused: frames by\n"
+	  "rule, and where those of late were to go.  Before a tap the kernel counts, and it takes root to\n"
+	  "ask it; of --net user the machine's own process counts, for whoever started it.\n"
 	  "\n"
 	  "Example:\n"
 	  "  immure run --name web --net tap=vm0,ip=10.9.0.2/24,allow=10.9.0.0/24:443 ./rootfs -- ./job &\n"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net.c: `immure net denied`: what the packet wall of a running VM has refused. */
+/* net.c: `immure net denied`: what the packet walls of a running VM have refused. */
 #include "cli/net.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/say.h"
 #include "cli/walls.h"
+#include "core/fdplan.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -16,6 +17,7 @@
 struct options {
 	const char *name;
 	bool json, help;
+	unsigned printed;	/* interfaces, so far */
 };
 
 static int parse(struct options *o, int argc, char **argv)
@@ -82,27 +84,13 @@ static int read_denied(pid_t pid, struct net_denied *d)
 	return rc;
 }
 
-/* The interface of @vm into @d.  Returns 0, or -1 after an error message. */
-static int read_vm(const struct walls_vm *vm, struct net_denied *d)
-{
-	for (unsigned i = 1; i < vm->n; i++)
-		if (vm->proc[i].program == PROGRAM_PASST) {
-			say_error("the packet wall of %s cannot be read here", vm->name);
-			say_hint("it was started with wall=off, with --vsock, or by another user");
-			return -1;
-		}
-	for (unsigned i = 1; i < vm->n; i++)
-		if (vm->proc[i].program == PROGRAM_NET)
-			return read_denied(vm->proc[i].pid, d);
-	say_error("the VM %s has no network interface", vm->name);
-	say_hint("--net of `immure run` gives it one");
-	return -1;
-}
-
-static int print_denied(const struct options *o, const char *name, const struct net_denied *d)
+/* Prints the next interface of the VM @name. */
+static int print_denied(struct options *o, const char *name, const struct net_denied *d)
 {
 	json_t *all;
 
+	if (o->printed++ > 0 && !o->json)
+		putchar('\n');
 	if (o->json) {
 		all = json_pack("{s:s}", "name", name);
 		json_object_update_new(all, net_json(d));
@@ -115,32 +103,78 @@ static int print_denied(const struct options *o, const char *name, const struct 
 	return fflush(stdout) == 0 ? 0 : say_error("cannot write: %s", strerror(errno));
 }
 
-/* Finds the process of the interface among those of all VMs here, and asks the kernel. */
-static int ask_kernel(const struct options *o, struct walls_vm *vm, pid_t *pid, struct net_denied *d)
+static bool has_passt(const struct walls_vm *vm)
+{
+	for (unsigned i = 1; i < vm->n; i++)
+		if (vm->proc[i].program == PROGRAM_PASST)
+			return true;
+	return false;
+}
+
+/* Is the other side of @p's interface passt, and not a tap? */
+static bool is_passts(const struct walls_process *p)
+{
+	for (size_t f = 0; f < p->nfds; f++)
+		if (p->fd[f].number == NET_TAP0)
+			return p->fd[f].kind == KIND_SOCKET;
+	return false;
+}
+
+/* Prints the interfaces of @vm that the kernel counts for.  Returns 0, or -1 after an error message;
+ * one that cannot be read does not keep the others from being printed. */
+static int print_vm(struct options *o, const struct walls_vm *vm, struct net_denied *d)
+{
+	const bool unread = has_passt(vm) && o->printed == 0;
+	int status = 0, n = 0;
+
+	if (unread) {
+		say_error("the packet wall of %s cannot be read here", vm->name);
+		say_hint("it was started with wall=off, with --vsock, or by another user");
+		status = -1;
+	}
+	for (unsigned i = 1; i < vm->n; i++) {
+		const struct walls_process *p = &vm->proc[i];
+
+		if (p->program != PROGRAM_NET || (has_passt(vm) && is_passts(p)) || (unread && p->nfds == 0))
+			continue;
+		n++;
+		memset(d, 0, sizeof(*d));
+		if (read_denied(p->pid, d) != 0 || print_denied(o, vm->name, d) != 0)
+			status = -1;
+	}
+	if (n > 0 || has_passt(vm))
+		return status;
+	say_error("the VM %s has no network interface", vm->name);
+	say_hint("--net of `immure run` gives it one");
+	return -1;
+}
+
+/* Finds the processes of the interfaces among those of all VMs here, and asks the kernel. */
+static int ask_kernel(struct options *o, struct walls_vm *vm, pid_t *pid, struct net_denied *d)
 {
 	int status = EXIT_IMMURE;
 	struct walls_host h;
 
 	if (walls_host(&h) != 0)
 		return status;
-	if (find_vm(&h, o->name, pid, vm) == 0 && read_vm(vm, d) == 0)
-		status = print_denied(o, vm->name, d);
+	if (find_vm(&h, o->name, pid, vm) == 0 && print_vm(o, vm, d) == 0)
+		status = 0;
 	walls_free(vm);
 	return status;
 }
 
-static int denied(const struct options *o)
+static int denied(struct options *o)
 {
 	struct walls_vm *vm = calloc(1, sizeof(*vm));
 	struct net_denied *d = calloc(1, sizeof(*d));
 	pid_t *pid = calloc(WALLS_VMS, sizeof(*pid));
-	int status = EXIT_IMMURE, own;
+	int status = EXIT_IMMURE, own = -1;
 
 	if (vm == NULL || pid == NULL || d == NULL)
 		say_error("out of memory");
-	else if ((own = net_user_read(o->name, d)) != 0)
-		status = own > 0 ? print_denied(o, o->name, d) : EXIT_IMMURE;
-	else
+	else if ((own = net_user_read(o->name, d)) >= 0)
+		status = own > 0 && print_denied(o, o->name, d) != 0 ? EXIT_IMMURE : 0;
+	if (status == 0 && own != 1)
 		status = ask_kernel(o, vm, pid, d);
 	free(vm);
 	free(d);

@@ -35,8 +35,8 @@ must_check int net_tap_open(pid_t pid, struct net_denied *d, unsigned *ifindex);
  * or -1 after an error message. */
 must_check int net_wall_read(int sock, unsigned ifindex, struct net_denied *d);
 
-/* Fills @d for the running VM @name of this user, if its wall is in its own process.  Returns 1, 0: it
- * is not, or -1 after an error message. */
+/* Fills @d for the running VM @name of this user, if one of its walls is in the interface's own process.
+ * Returns 1: one is, 2: and it has other interfaces, 0: none is, or -1 after an error message. */
 must_check int net_user_read(const char *name, struct net_denied *d);
 
 /* The same from @vm; false: it is not. */

@@ -56,6 +56,15 @@ bool net_user_take(struct net_denied *d, const struct stats_vm *vm)
 	return false;
 }
 
+static unsigned interfaces(const struct stats_vm *vm)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < vm->n; i++)
+		n += vm->process[i].kind == VM_DEVICE_NET;
+	return n;
+}
+
 int net_user_read(const char *name, struct net_denied *d)
 {
 	struct stats_vm *vm;
@@ -66,7 +75,7 @@ int net_user_read(const char *name, struct net_denied *d)
 	fd = stats_open(name, O_RDONLY);
 	vm = fd >= 0 ? calloc(1, sizeof(*vm)) : NULL;
 	if (vm != NULL && stats_read(vm, name, fd) == 0)
-		rc = net_user_take(d, vm) ? 1 : 0;
+		rc = !net_user_take(d, vm) ? 0 : interfaces(vm) > 1 ? 2 : 1;
 	free(vm);
 	if (fd >= 0)
 		close(fd);

@@ -18,7 +18,9 @@
 #include "tests/unit/wall.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 static unsigned ifindex;
 static struct wall_config config;
@@ -28,24 +30,27 @@ static char output[64 << 10];
 
 static unsigned vms = 1;
 static int program = PROGRAM_NET;
+static pid_t second;			/* process of another interface, or 0 */
+static struct stats_vm *counting;	/* NULL: they have taps, none counts by itself */
+static bool passt;			/* the first interface is the one that counts */
 
-/* They have taps: none counts by itself. */
 bool run_dir_has(const char *name, const char *file)
 {
 	(void)name, (void)file;
-	return false;
+	return counting != NULL;
 }
 
 int stats_open(const char *name, int flags)
 {
-	(void)name, (void)flags;
-	return -1;
+	(void)name;
+	return open("/dev/null", flags | O_CLOEXEC);
 }
 
 int stats_read(struct stats_vm *vm, const char *name, int fd)
 {
-	(void)vm, (void)name, (void)fd;
-	return -1;
+	(void)name, (void)fd;
+	*vm = *counting;
+	return 0;
 }
 
 int walls_host(struct walls_host *h)
@@ -75,6 +80,20 @@ void walls_read(const struct walls_host *h, pid_t supervisor, struct walls_vm *v
 	vm->proc[0] = (struct walls_process){ .pid = supervisor, .program = PROGRAM_SUPERVISOR };
 	vm->proc[1] = (struct walls_process){ .pid = supervisor, .program = PROGRAM_VMM };
 	vm->proc[2] = (struct walls_process){ .pid = getpid(), .program = program };
+	if (second != 0) {
+		static struct walls_fd fd = { .number = NET_TAP0, .kind = KIND_CHAR };
+
+		vm->proc[vm->n++] = (struct walls_process){
+			.pid = second, .program = PROGRAM_NET, .fd = &fd, .nfds = 1,
+		};
+	}
+	if (passt) {
+		static struct walls_fd fd = { .number = NET_TAP0, .kind = KIND_SOCKET };
+
+		vm->proc[2].fd = &fd;
+		vm->proc[2].nfds = 1;
+		vm->proc[vm->n++] = (struct walls_process){ .pid = 1, .program = PROGRAM_PASST };
+	}
 }
 
 void walls_free(struct walls_vm *vm)
@@ -90,12 +109,13 @@ int help_print(const char *command)
 
 /* ---- the tap ---- */
 
-/* Makes a tap that is up, at descriptor @fd. */
-static void make_tap(int fd)
+/* Makes the tap @name that is up, at descriptor @fd. */
+static void make_tap(const char *name, int fd)
 {
-	struct ifreq req = { .ifr_name = "walled" };
+	struct ifreq req = { .ifr_name = "" };
 	int opened = open("/dev/net/tun", O_RDWR | O_NONBLOCK), sock = socket(AF_INET, SOCK_DGRAM, 0);
 
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
 	if (opened < 0)
 		cr_skip("needs /dev/net/tun");
 	req.ifr_flags = IFF_TAP | IFF_NO_PI;
@@ -113,7 +133,7 @@ static void start(void)
 		cr_skip("needs root");
 	if (unshare(CLONE_NEWNET) != 0)
 		cr_skip("needs network namespaces");
-	make_tap(NET_TAP0);
+	make_tap("walled", NET_TAP0);
 	ifindex = if_nametoindex("walled");
 	config = usual;
 	config.flags |= WALL_HAS_ALLOW;
@@ -194,14 +214,19 @@ static void fails(const char *word)
 	cr_assert_str_eq(output, "");
 }
 
-static json_t *succeeds(void)
+static json_t *succeeds_with(size_t flags)
 {
 	json_t *o;
 
 	cr_assert_eq(run_net("denied", "web", "--json"), 0, "%s", say_last());
-	o = json_loads(output, 0, NULL);
+	o = json_loads(output, flags, NULL);
 	cr_assert_not_null(o, "not JSON: %s", output);
 	return o;
+}
+
+static json_t *succeeds(void)
+{
+	return succeeds_with(0);
 }
 
 static json_int_t value(const json_t *o, const char *key)
@@ -311,7 +336,7 @@ Test(net_denied, a_tap_of_the_same_name_elsewhere_is_not_mistaken_for_it)
 
 	send_some();
 	cr_assert_eq(unshare(CLONE_NEWNET), 0);
-	make_tap(NET_TAP0 + 1);
+	make_tap("walled", NET_TAP0 + 1);
 	o = succeeds();
 	cr_assert_eq(value(o, "refused"), 19);
 	json_decref(o);
@@ -391,6 +416,88 @@ Test(net_denied, a_vm_without_network_interface_or_tap)
 	fails("the tap of process");
 }
 
+/* The pages of a VM whose interface counts by itself. */
+static struct stats_vm user_vm(void)
+{
+	struct stats_vm own = { .n = 3, .name = "web" };
+
+	own.process[1] = (struct stats_process){ .kind = VM_DEVICE_BLK, .trusted = true, .page = { .walled = 1 } };
+	own.process[2] = (struct stats_process){ .kind = VM_DEVICE_NET, .trusted = true, .page = { .walled = 1 } };
+	return own;
+}
+
+/* Another process with another tap, before which there is a wall or none. */
+static void second_interface(bool walled)
+{
+	struct failure f = { "" };
+	int ready[2];
+	char c;
+
+	cr_assert_eq(pipe(ready), 0);
+	second = fork();
+	if (second == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		make_tap("other", NET_TAP0);
+		if (walled && wall_attach(if_nametoindex("other"), "other", &config, &f) != 0)
+			_exit(1);
+		if (write(ready[1], "", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+}
+
+Test(net_denied, every_interface_is_printed)
+{
+	json_error_t error;
+	json_t *o[2];
+
+	second_interface(true);
+	send_some();
+	cr_assert_eq(run_net("denied", "web", NULL), 0, "%s", say_last());
+	cr_assert(has_line("tap walled: 3 frames passed, 19 refused"), "%s", output);
+	cr_assert(has_line("tap other: 0 frames passed, 0 refused"), "%s", output);
+	cr_assert_not_null(strstr(output, "\n\ntap other"), "%s", output);
+	o[0] = succeeds_with(JSON_DISABLE_EOF_CHECK);
+	o[1] = json_loads(strchr(output, '\n') + 1, 0, &error);
+	cr_assert_str_eq(json_string_value(json_object_get(o[0], "tap")), "walled");
+	cr_assert_str_eq(json_string_value(json_object_get(o[1], "tap")), "other");
+	cr_assert_str_eq(json_string_value(json_object_get(o[1], "name")), "web");
+	json_decref(o[0]);
+	json_decref(o[1]);
+}
+
+Test(net_denied, one_that_has_no_wall_hides_no_other)
+{
+	second_interface(false);
+	send_some();
+	cr_assert_eq(run_net("denied", "web", NULL), EXIT_IMMURE);
+	cr_assert_not_null(strstr(say_last(), "no packet wall before tap other"), "%s", say_last());
+	cr_assert(has_line("tap walled: 3 frames passed, 19 refused"), "%s", output);
+}
+
+Test(net_denied, passt_and_a_tap_are_each_asked_where_they_count)
+{
+	static struct stats_vm own;
+
+	own = user_vm();
+	own.process[2].page.u.wall.count[WALL_PASS] = 7;
+	own.process[own.n++] = (struct stats_process){ .kind = VM_DEVICE_NET, .trusted = true };
+	counting = &own;
+	passt = true;
+	second_interface(true);
+	cr_assert_eq(run_net("denied", "web", NULL), 0, "%s", say_last());
+	cr_assert(has_line("user: 7 frames passed, 0 refused"), "%s", output);
+	cr_assert(has_line("tap other: 0 frames passed, 0 refused"), "%s", output);
+	cr_assert_null(strstr(output, "walled"), "%s", output);
+	own.process[2].page.walled = 0;
+	cr_assert_eq(run_net("denied", "web", NULL), EXIT_IMMURE);
+	cr_assert_not_null(strstr(say_last(), "the packet wall of web cannot be read here"), "%s", say_last());
+	cr_assert(has_line("tap other: 0 frames passed, 0 refused"), "%s", output);
+}
+
 Test(net_denied, names_must_lead_to_one_vm)
 {
 	cr_assert_eq(run_net("denied", "db", NULL), EXIT_IMMURE);
@@ -449,15 +556,6 @@ Test(net_denied, messages_that_do_not_fit_are_errors)
 }
 
 /* ---- without a tap: the page of the process itself, whose bytes may be hostile ---- */
-
-static struct stats_vm user_vm(void)
-{
-	struct stats_vm own = { .n = 3, .name = "web" };
-
-	own.process[1] = (struct stats_process){ .kind = VM_DEVICE_BLK, .trusted = true, .page = { .walled = 1 } };
-	own.process[2] = (struct stats_process){ .kind = VM_DEVICE_NET, .trusted = true, .page = { .walled = 1 } };
-	return own;
-}
 
 Test(net_user, what_the_process_counted)
 {
