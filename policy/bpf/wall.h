@@ -17,7 +17,7 @@
 #define WALL_RULES(X)                                                                           \
 	X(SHORT,        "that ends inside a header")                                            \
 	X(MAC,          "from a MAC address that is not the VM's")                              \
-	X(ETHERTYPE,    "that is not IPv4, ARP, or (with an IPv6 address) IPv6")                \
+	X(ETHERTYPE,    "of a kind that the VM has no address of: IPv4 and ARP, or IPv6")       \
 	X(ARP,          "of ARP that is malformed or claims another's address")                 \
 	X(SOURCE,       "from an IP address that is not the VM's")                              \
 	X(ROUTER,       "of ICMP that speaks as a router, or as another neighbour")             \
@@ -41,8 +41,10 @@ enum wall_rule {
 enum { WALL_ALLOW_MAX = 64, WALL_DENIED_MAX = 256 };
 
 enum wall_flags {
-	WALL_HAS_IP4 = 1u << 0,		/* ip4 is the VM's; without it any source passes SOURCE */
-	WALL_HAS_IP6 = 1u << 1,		/* likewise ip6; without it IPv6 does not pass ETHERTYPE */
+	WALL_HAS_IP4 = 1u << 0,		/* ip4 is the VM's; without any address any IPv4 source
+					 * passes SOURCE */
+	WALL_HAS_IP6 = 1u << 1,		/* ip6 is; without it IPv6 does not pass ETHERTYPE, and with it alone
+					 * IPv4 and ARP do not */
 	WALL_HAS_ALLOW = 1u << 2,	/* the allow-list counts: what is not on it is dropped */
 	WALL_ANY_CHECKSUM = 1u << 3,	/* CHECKSUM passes all: set by the jailer where the kernel is
 					 * too old to tell, never by a configuration */

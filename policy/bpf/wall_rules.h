@@ -88,6 +88,12 @@ wall_inline int wall_is_zero(const __u8 *a, unsigned n)
 	return any == 0;
 }
 
+/* With addresses of IPv6 alone it speaks that alone. */
+wall_inline int wall_speaks_ip4(const struct wall_config *c)
+{
+	return (c->flags & (WALL_HAS_IP4 | WALL_HAS_IP6)) != WALL_HAS_IP6;
+}
+
 /* ---- ARP ---- */
 
 wall_inline enum wall_rule wall_arp(const wall_frame *f, const struct wall_config *c)
@@ -316,9 +322,9 @@ wall_inline enum wall_rule wall_judge(const wall_frame *f, const struct wall_con
 	if (!wall_same(eth + 6, c->mac, 6))
 		return WALL_MAC;
 	type = wall_be16(eth + 12);
-	if (type == WALL_TYPE_ARP)
+	if (type == WALL_TYPE_ARP && wall_speaks_ip4(c))
 		rule = wall_arp(f, c);
-	else if (type == WALL_TYPE_IP4)
+	else if (type == WALL_TYPE_IP4 && wall_speaks_ip4(c))
 		rule = wall_read_ip4(f, &p);
 	else if (type == WALL_TYPE_IP6 && (c->flags & WALL_HAS_IP6) != 0)
 		rule = wall_read_ip6(f, &p);

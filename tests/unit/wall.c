@@ -69,6 +69,15 @@ Test(wall, other_protocols_and_tags_are_dropped)
 	expect(WALL_ETHERTYPE, ip6(VM_IP6, "2001:db8::1", TCP));
 }
 
+Test(wall, with_an_ipv6_address_alone_there_is_no_ipv4)
+{
+	w.config.flags = WALL_HAS_IP6;
+	expect(WALL_ETHERTYPE, ports(ip4("10.9.0.3", "192.0.2.1", TCP), 1, 2));
+	expect(WALL_ETHERTYPE, ports(ip4(VM_IP4, "192.0.2.1", TCP), 1, 2));
+	expect(WALL_ETHERTYPE, arp(1, VM_IP4));
+	expect(WALL_PASS, ports(ip6(VM_IP6, "2001:db8::1", TCP), 1, 80));
+}
+
 Test(wall, arp_claims_nothing_that_is_not_the_vms)
 {
 	struct frame f = arp(2, VM_IP4);
@@ -93,7 +102,7 @@ Test(wall, another_source_is_dropped)
 	expect(WALL_SOURCE, ports(ip6("fd09::3", "2001:db8::1", TCP), 1, 2));
 	expect(WALL_SOURCE, icmp(ip6("fe80::1", "ff02::1", ICMP6), 134));
 	expect(WALL_SOURCE, icmp(ip6("::", "ff02::2", ICMP6), 133));
-	w.config.flags &= ~(uint32_t)WALL_HAS_IP4;
+	w.config.flags = 0;
 	expect(WALL_PASS, ports(ip4("10.9.0.3", "192.0.2.1", TCP), 1, 2));
 }
 

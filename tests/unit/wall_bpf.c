@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The packet wall in the kernel answers as the one in a process does: the same rules, compiled
- * twice, on sixty thousand frames, most of them altered. */
+ * twice, on eighty thousand frames, most of them altered. */
 #include "bpf/wall.c"
 #include "policy/bpf/wall_model.c"
 #include "jailer/bpf.c"
@@ -147,13 +147,15 @@ static void allow(unsigned i, uint32_t addr, uint32_t mask, unsigned proto, unsi
 Test(wall_bpf, agrees_about_altered_frames)
 {
 	srand(1);
-	for (unsigned c = 0; c < 3; c++) {
+	for (unsigned c = 0; c < 4; c++) {
 		if (c == 1) {
 			for (unsigned i = 0; i < WALL_ALLOW_MAX - 1; i++)
 				allow(i, 0x0a000000, 0xff000000, 0, 443, 443);
 			allow(WALL_ALLOW_MAX - 1, 0xc0000210, 0xfffffff0, UDP, 5000, 5009);
 		} else if (c == 2) {
 			w.config.flags = 0;
+		} else if (c == 3) {
+			w.config.flags = WALL_HAS_IP6;
 		}
 		configure();
 		for (unsigned i = 0; i < ROUNDS; i++) {
