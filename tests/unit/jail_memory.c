@@ -21,6 +21,24 @@ static bool kernel_seals_exec(void)
 	return fd >= 0;
 }
 
+/* A device may be on its way yet when the VM runs: fakes say no HELLO that is waited for. */
+static void wait_for_program(pid_t pid)
+{
+	char path[64], name[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	for (int i = 0; i < 3000; i++, usleep(10000)) {
+		FILE *f = fopen(path, "re");
+
+		cr_assert_not_null(f, "%s", path);
+		cr_assert_not_null(fgets(name, sizeof(name), f));
+		fclose(f);
+		if (strncmp(name, "immure-jailer", 13) != 0 && strncmp(name, "jail_memory", 11) != 0)
+			return;
+	}
+	cr_assert(false, "%s: %s", path, name);
+}
+
 /* The memory file @number of process @pid: its seals are exactly @seals. */
 static void check_file(pid_t pid, int number, int seals)
 {
@@ -50,6 +68,7 @@ Test(jail_memory, files_of_it_are_sealed_and_never_programs, .timeout = 60)
 	rig_running(&r);
 	cr_assert_eq(r.nprocs, 3);
 	for (unsigned i = 0; i < r.nprocs; i++) {
+		wait_for_program(r.pid[i]);
 		check_file(r.pid[i], FD_MEM, size | exec);
 		check_file(r.pid[i], FD_CONFIG, size | exec | F_SEAL_WRITE);
 	}
