@@ -32,8 +32,15 @@ struct seal_filter {
 enum when { WHEN_WORDS(WHEN_ENUM) };
 #undef WHEN_ENUM
 
+/* Can a configuration have @when, of the words @all and no others?  What gives storage back or lies over
+ * something may be written. */
+static inline _Bool when_possible(unsigned int all, unsigned int when)
+{
+	return (when & (WHEN_DISCARD | WHEN_OVERLAY)) == 0 || (all & ~when & WHEN_WRITABLE) == 0;
+}
+
 /* A policy that depends on the configuration: one filter for each subset of @when, in counting
- * order. */
+ * order; for one that no configuration can have, one that the kernel refuses. */
 struct seal_policy {
 	unsigned int when;			/* enum when, those the file uses */
 	const struct seal_filter *variant;

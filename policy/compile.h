@@ -56,10 +56,13 @@ struct policy {
 bool policy_parse(struct policy *p, FILE *f, const char *file);
 
 /* The next subset of @all after @when, in counting order; 0 after the last. */
-static inline unsigned int policy_next(unsigned int all, unsigned int when)
+static inline unsigned int policy_subset(unsigned int all, unsigned int when)
 {
 	return (when - all) & all;
 }
+
+/* The same of those that a configuration can have: core/seal.h. */
+unsigned int policy_next(unsigned int all, unsigned int when);
 
 /* What is left of @p in a configuration that has the words @when and no others. */
 void policy_variant(struct policy *out, const struct policy *p, unsigned int when);

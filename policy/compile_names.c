@@ -263,6 +263,14 @@ static const struct {
 
 _Static_assert(sizeof(words) / sizeof(words[0]) == POLICY_WORDS, "see compile.h");
 
+unsigned int policy_next(unsigned int all, unsigned int when)
+{
+	do
+		when = policy_subset(all, when);
+	while (!when_possible(all, when));
+	return when;
+}
+
 unsigned int policy_word(const char *name)
 {
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

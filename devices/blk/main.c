@@ -100,8 +100,9 @@ static void setup(const struct vm_device *d)
 /* By what was asked for, not by what the host can: `immure plan` says which filter it is. */
 static unsigned int when(const struct vm_device *d)
 {
-	return ((d->flags & VM_BLK_READONLY) != 0 ? 0u : WHEN_WRITABLE) |
-	       ((d->flags & VM_BLK_DISCARD) != 0 ? WHEN_DISCARD : 0u) |
+	if ((d->flags & VM_BLK_READONLY) != 0)
+		return 0;
+	return WHEN_WRITABLE | ((d->flags & VM_BLK_DISCARD) != 0 ? WHEN_DISCARD : 0u) |
 	       (d->base_size != 0 ? WHEN_OVERLAY : 0u);
 }
 

@@ -440,6 +440,22 @@ Test(policy, variants_are_counted_and_picked_in_one_order)
 	cr_assert_eq(n, 4);
 }
 
+Test(policy, what_no_configuration_can_have_becomes_no_filter)
+{
+	static const unsigned int want[] = {
+		0, WHEN_WRITABLE, WHEN_WRITABLE | WHEN_DISCARD, WHEN_WRITABLE | WHEN_OVERLAY,
+		WHEN_WRITABLE | WHEN_DISCARD | WHEN_OVERLAY,
+	};
+	const unsigned int all = WHEN_WRITABLE | WHEN_DISCARD | WHEN_OVERLAY;
+	unsigned int when = 0;
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++, when = policy_next(all, when))
+		cr_assert_eq(when, want[i], "%zu", i);
+	cr_assert_eq(when, 0);
+	/* A file that does not say whether the disk can be written knows nothing of that. */
+	cr_assert_eq(policy_next(WHEN_DISCARD, 0), WHEN_DISCARD);
+}
+
 Test(policy, words_are_read_strictly)
 {
 	refuse("read when # x\n", "t.policy:1: '' is not a word for configurations");
