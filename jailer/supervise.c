@@ -172,7 +172,9 @@ static void handle_stop(struct supervisor *s, pid_t tid, int wait_status)
 	long nr = -1;
 
 	if (!leader)
-		index = 0;	/* a thread: only the VMM has any */
+		index = index_of(s, violation_process(tid));
+	if (index < 0)
+		index = 0;	/* a thread that nobody told of: the VMM has most */
 	switch (violation_stopped(tid, wait_status, &status, &nr)) {
 	case VIOLATION_KILLED:
 		outcome_violation(&s->outcome, (unsigned)index, nr);

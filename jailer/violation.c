@@ -14,6 +14,7 @@
  */
 #include "jailer/violation.h"
 
+#include "core/fdplan.h"
 #include "syscall_names.h"
 
 #include <errno.h>
@@ -23,6 +24,13 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* As many as all processes of a VM may start. */
+enum { THREADS = PLAN_VCPUS + 2 + PLAN_DEVICES };
+
+/* Threads, and the processes they are of. */
+static struct { pid_t tid, process; } started[THREADS];
+static unsigned nstarted;
 
 /* Not the C library's ptrace(): its PEEKUSER reports errors through errno. */
 static long trace(long request, pid_t tid, unsigned long addr, unsigned long data)
@@ -35,6 +43,25 @@ int violation_observe(pid_t pid)
 	unsigned long options = PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE;
 
 	return trace(PTRACE_SEIZE, pid, 0, options) < 0 ? -errno : 0;
+}
+
+/* @tid stopped because it has started a thread. */
+static void remember(pid_t tid)
+{
+	unsigned long message = 0;
+
+	if (nstarted == THREADS || trace(PTRACE_GETEVENTMSG, tid, 0, (unsigned long)&message) < 0)
+		return;
+	started[nstarted].tid = (pid_t)message;
+	started[nstarted++].process = violation_process(tid);
+}
+
+pid_t violation_process(pid_t tid)
+{
+	for (unsigned i = 0; i < nstarted; i++)
+		if (started[i].tid == tid)
+			return started[i].process;
+	return tid;
 }
 
 /* The refused call's number, or -1 when @tid was not the caller. */
@@ -97,6 +124,8 @@ enum violation_stop violation_stopped(pid_t tid, int wait_status, int *status, l
 		trace(PTRACE_CONT, tid, 0, SIGKILL);
 		return VIOLATION_FAULTED;
 	}
+	if (event == PTRACE_EVENT_CLONE)
+		remember(tid);
 	if (event == PTRACE_EVENT_STOP && stop_signal(sig))
 		trace(PTRACE_LISTEN, tid, 0, 0);
 	else

@@ -26,6 +26,9 @@ must_check int violation_observe(pid_t pid);
  * On all but VIOLATION_NONE *@status is how its process ends (a wait status). */
 enum violation_stop violation_stopped(pid_t tid, int wait_status, int *status, long *nr);
 
+/* The process that thread @tid is of, as far as stops have told; else @tid itself. */
+pid_t violation_process(pid_t tid);
+
 /* Lets children go on that stopped only because they started a thread, and leaves all other
  * events for wait4(): for the time before somebody waits.  One that is killed at that very moment
  * answers with its end instead; that is kept, and from then on nothing more is let go on. */

@@ -45,7 +45,7 @@ static void forbid_getppid(void)
 struct seen {
 	unsigned killed, exiting, faulted;
 	long call;
-	pid_t culprit;
+	pid_t pid, culprit;
 	int exit_status;	/* at its last stop */
 	int fault;		/* what it crashed of */
 	int wait_status;	/* when it was reaped */
@@ -71,6 +71,7 @@ static struct seen watch(void (*run)(void))
 		kill(pid, SIGKILL);
 		cr_skip("this host forbids ptrace");
 	}
+	s.pid = pid;
 	cr_assert_eq(write(go[1], "g", 1), 1);
 	while ((tid = wait4(-1, &status, __WALL, NULL)) > 0) {
 		int how = 0;
@@ -153,6 +154,9 @@ Test(violation, the_culprit_is_told_from_other_threads, .timeout = 20)
 	cr_assert(s.killed == 1, "%u culprits", s.killed);
 	cr_assert_eq(s.call, SYS_getppid);
 	cr_assert_neq(s.culprit, 0);
+	cr_assert_neq(violation_process(s.culprit), s.culprit);
+	cr_assert_eq(violation_process(s.culprit), s.pid, "it is known whose it is");
+	cr_assert_eq(violation_process(s.pid), s.pid);
 	cr_assert(WIFSIGNALED(s.wait_status) && WTERMSIG(s.wait_status) == SIGSYS);
 }
 
