@@ -83,6 +83,7 @@ immure-vmm_POL    := vmm-main vmm-vcpu
 immure-vmm_LIBS   := -pthread
 immure-blk_SRC    := $(wildcard devices/blk/*.c) $(CORE)
 immure-blk_POL    := blk
+immure-blk_LIBS   := -pthread
 immure-net_SRC    := $(wildcard devices/net/*.c) $(CORE) policy/bpf/wall_model.c
 immure-net_POL    := net
 immure-vsock_SRC  := $(wildcard devices/vsock/*.c) $(CORE)
@@ -144,7 +145,7 @@ $(O)/musl/%.o: %.c Makefile | $(B)/gen/syscall_names.h $(B)/gen/include
 
 # What runs once, or only when something is wrong, in as few pages as it fits.
 COLD := $(addprefix core/,bucket fdplan flow limits link log musl overlay pages report seal vmconfig) \
-        devices/blk/overlay $(addprefix devices/vsock/,buffer conn host main message open rx tx vsock) \
+        $(addprefix devices/blk/,disk main overlay pool) $(addprefix devices/vsock/,buffer conn host main message open rx tx vsock) \
         $(addprefix jailer/,config config_user config_wall mac outcome passt plan wall_text)
 $(patsubst %,$(O)/musl/%.o,$(COLD)): FLAGS += -Oz
 

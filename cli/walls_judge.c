@@ -336,16 +336,19 @@ static struct config_net guess_net(const struct walls_process *p, bool user)
 	return net;
 }
 
-/* With an overlay if there is something below it, and as many queues as it has kicks. */
+/* With an overlay if there is something below it, past the host's cache if it has what threads need, and as
+ * many queues as it has kicks. */
 static struct config_disk guess_disk(const struct walls_process *p)
 {
-	struct config_disk disk = { .path = "?", .overlay = p->nfds == 0 };	/* cannot be read */
+	const bool hidden = p->nfds == 0;	/* its descriptors cannot be read */
+	struct config_disk disk = { .path = "?", .overlay = hidden, .direct = hidden };
 
 	for (size_t f = 0; f < p->nfds; f++) {
 		disk.overlay |= p->fd[f].number == BLK_BASE;
+		disk.direct |= p->fd[f].number == BLK_WORK;
 		disk.queues += p->fd[f].number >= BLK_KICK0 && p->fd[f].number < BLK_KICK0 + PLAN_BLK_QUEUES;
 	}
-	disk.queues = p->nfds == 0 ? PLAN_BLK_QUEUES : disk.queues;
+	disk.queues = hidden ? PLAN_BLK_QUEUES : disk.queues;
 	return disk;
 }
 

@@ -12,6 +12,7 @@ enum {
 	PLAN_DEVICES = 8,	/* devices a VM may have */
 	PLAN_QUEUES = 16,	/* queues a device may have: KICK descriptors reserved for each */
 	PLAN_BLK_QUEUES = 4,	/* queues of a disk */
+	PLAN_BLK_THREADS = 8,	/* beside the main one, of a disk past the host's cache */
 	PLAN_NET_PAIRS = 4,	/* queue pairs of a network interface: a tap each */
 	PLAN_VCPUS = 32,
 	PLAN_VSOCK_CONNS = 2048,/* connections of the vsock device, both directions together */
@@ -33,7 +34,9 @@ enum {
 	X(BLK_KICK1, 8)		/* to 10; the policy compares under a mask of 4 */          \
 	X(BLK_DISK, 13)		/* the image, or an overlay over one */                     \
 	X(BLK_BASE, 14)		/* below an overlay: the image, read-only; else absent */   \
-	X(BLK_NFDS, 15)
+	X(BLK_WORK, 15)		/* past the host's cache: permits for its threads; else absent */ \
+	X(BLK_DONE, 16)		/* likewise: they are finished */                           \
+	X(BLK_NFDS, 17)
 
 #define NET_FDS(X)                                                                      \
 	X(NET_LINK, 5)                                                                      \

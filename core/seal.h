@@ -26,17 +26,22 @@ struct seal_filter {
 	X(WHEN_RUNDIR, rundir, 5)	/* a run directory */                           \
 	X(WHEN_CGROUP, cgroup, 6)                                                       \
 	X(WHEN_DISCARD, discard, 7)	/* the disk may give storage back */            \
-	X(WHEN_OVERLAY, overlay, 8)	/* it lies over another one, which is only read */
+	X(WHEN_OVERLAY, overlay, 8)	/* it lies over another one, which is only read */ \
+	X(WHEN_DIRECT, direct, 9)	/* it is past the host's cache: threads */
 
 #define WHEN_ENUM(name, word, bit) name = 1 << bit,
 enum when { WHEN_WORDS(WHEN_ENUM) };
 #undef WHEN_ENUM
 
 /* Can a configuration have @when, of the words @all and no others?  What gives storage back or lies over
- * something may be written. */
+ * something may be written, and an overlay goes by way of the host's cache. */
 static inline _Bool when_possible(unsigned int all, unsigned int when)
 {
-	return (when & (WHEN_DISCARD | WHEN_OVERLAY)) == 0 || (all & ~when & WHEN_WRITABLE) == 0;
+	const unsigned int both = WHEN_OVERLAY | WHEN_DIRECT;
+
+	if ((when & (WHEN_DISCARD | WHEN_OVERLAY)) != 0 && (all & ~when & WHEN_WRITABLE) != 0)
+		return 0;
+	return (when & both) != both;
 }
 
 /* A policy that depends on the configuration: one filter for each subset of @when, in counting

@@ -278,9 +278,9 @@ static int make_config(struct opened *o, const struct plan *p, struct failure *f
 	return 0;
 }
 
-static int make_eventfd(int *fd, struct failure *f)
+static int make_eventfd(int *fd, int flags, struct failure *f)
 {
-	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	*fd = eventfd(0, EFD_CLOEXEC | flags);
 	return *fd < 0 ? fail(f, errno, "raise the limit of open files", "eventfd") : 0;
 }
 
@@ -311,12 +311,17 @@ static int make_device(struct opened *o, const struct plan *p, unsigned d, struc
 	unsigned nqueues = plan_queues(p->config, d);
 
 	if (make_pair(&o->fd[OBJ_LINK_VMM][d], &o->fd[OBJ_LINK_DEVICE][d], f) != 0 ||
-	    make_eventfd(&o->fd[OBJ_CALL][d], f) != 0)
+	    make_eventfd(&o->fd[OBJ_CALL][d], EFD_NONBLOCK, f) != 0)
 		return -1;
 	for (unsigned q = 0; q < nqueues; q++)
-		if (make_eventfd(&o->kick[d * PLAN_QUEUES + q], f) != 0)
+		if (make_eventfd(&o->kick[d * PLAN_QUEUES + q], EFD_NONBLOCK, f) != 0)
 			return -1;
-	return 0;
+	if (d >= p->config->ndisks || !p->config->disk[d].direct)
+		return 0;
+	/* Its threads sleep in reading them. */
+	if (make_eventfd(&o->fd[OBJ_WORK][d], EFD_SEMAPHORE, f) != 0)
+		return -1;
+	return make_eventfd(&o->fd[OBJ_DONE][d], 0, f);
 }
 
 /* The wiring between the processes. */
@@ -325,8 +330,8 @@ static int make_channels(struct opened *o, const struct plan *p, struct failure 
 	const struct config *c = p->config;
 
 	if (make_pair(&o->fd[OBJ_CTL_VMM][0], &o->fd[OBJ_CTL_SUPERVISOR][0], f) != 0 ||
-	    make_eventfd(&o->fd[OBJ_ACK][0], f) != 0 ||
-	    make_eventfd(&o->fd[OBJ_WAKE][0], f) != 0)
+	    make_eventfd(&o->fd[OBJ_ACK][0], EFD_NONBLOCK, f) != 0 ||
+	    make_eventfd(&o->fd[OBJ_WAKE][0], EFD_NONBLOCK, f) != 0)
 		return -1;
 	if (c->console && make_pipe(&o->fd[OBJ_CONSOLE_READ][0],
 				    &o->fd[OBJ_CONSOLE_WRITE][0], f) != 0)

@@ -20,11 +20,13 @@ enum {
 	QUEUES_VSOCK = 3,
 	SUPERVISOR_NOFILE = 1024,
 	/* What a VM needs beyond its RAM.  Measured: 2.7 MiB with one disk, 160 KiB for each
-	 * disk more, 130 KiB for a vCPU more, 7.3 MiB of page tables, KVM's and everybody's,
-	 * for a GiB of RAM in use.  Streams that nobody reads: core/backlog.h.  A machine of one
-	 * processor, one disk and 256 MiB that shows no sockets to the host stays below 8 MiB. */
+	 * disk more, 270 KiB for the threads of one and at most 300 KiB for what they are given,
+	 * 130 KiB for a vCPU more, 7.3 MiB of page tables, KVM's and everybody's, for a GiB of RAM
+	 * in use.  Streams that nobody reads: core/backlog.h.  A machine of one processor, one disk
+	 * and 256 MiB that shows no sockets to the host stays below 8 MiB. */
 	OVERHEAD_BASE = 3584 << 10,
 	OVERHEAD_DISK = 192 << 10,
+	OVERHEAD_POOL = 640 << 10,
 	OVERHEAD_VCPU = 160 << 10,
 	OVERHEAD_NET = 512 << 10,
 	/* passt: its buffers when all are in use, and the kernel's for some hundred connections. */
@@ -108,6 +110,7 @@ static void plan_vmm(struct plan *p)
 static void plan_blk(struct plan *p, unsigned d)
 {
 	struct plan_process *pp = process(p, 1 + d, PROGRAM_BLK);
+	const struct config_disk *disk = &p->config->disk[d];
 
 	snprintf(pp->name, sizeof(pp->name), "blk%u", d % PLAN_DEVICES);
 	add_common(p, pp, 1 + d);
@@ -115,12 +118,17 @@ static void plan_blk(struct plan *p, unsigned d)
 	add(pp, BLK_CALL, OBJ_CALL, d);
 	for (unsigned q = 0; q < plan_queues(p->config, d); q++)
 		add(pp, BLK_KICK0 + q, OBJ_KICK, d * PLAN_QUEUES + q);
-	add(pp, BLK_DISK, p->config->disk[d].overlay ? OBJ_OVERLAY : OBJ_DISK, d);
-	if (p->config->disk[d].overlay)
+	add(pp, BLK_DISK, disk->overlay ? OBJ_OVERLAY : OBJ_DISK, d);
+	if (disk->overlay)
 		add(pp, BLK_BASE, OBJ_DISK, d);
+	if (disk->direct) {
+		add(pp, BLK_WORK, OBJ_WORK, d);
+		add(pp, BLK_DONE, OBJ_DONE, d);
+	}
 	pp->limits = (struct plan_limits){
-		.nofile = p->config->disk[d].overlay ? BLK_NFDS : BLK_BASE, .nproc = 1,
-		.fsize = p->config->disk[d].readonly ? 0 : PLAN_FSIZE_DISK, .memlock = PLAN_MEMLOCK,
+		.nofile = disk->direct ? BLK_NFDS : disk->overlay ? BLK_BASE + 1 : BLK_BASE,
+		.nproc = disk->direct ? 1 + PLAN_BLK_THREADS : 1,
+		.fsize = disk->readonly ? 0 : PLAN_FSIZE_DISK, .memlock = PLAN_MEMLOCK,
 	};
 }
 
@@ -268,6 +276,8 @@ static void plan_cgroup(struct plan *p)
 		tasks += p->proc[i].limits.nproc;
 	tasks += p->passt.limits.nproc;
 	overhead += (uint64_t)p->config->ndisks * OVERHEAD_DISK;
+	for (unsigned i = 0; i < p->config->ndisks; i++)
+		overhead += p->config->disk[i].direct ? OVERHEAD_POOL : 0;
 	overhead += (uint64_t)p->config->nnets * OVERHEAD_NET;
 	if (p->passt.name[0] != 0)
 		overhead += OVERHEAD_PASST;
@@ -310,9 +320,11 @@ void plan_make(struct plan *p, const struct config *c, const struct plan_caller 
 
 static unsigned disk_when(const struct config_disk *d)
 {
+	unsigned direct = d->direct ? WHEN_DIRECT : 0u;
+
 	if (d->readonly)
-		return 0;
-	return WHEN_WRITABLE | (d->discard ? WHEN_DISCARD : 0u) | (d->overlay ? WHEN_OVERLAY : 0u);
+		return direct;
+	return direct | WHEN_WRITABLE | (d->discard ? WHEN_DISCARD : 0u) | (d->overlay ? WHEN_OVERLAY : 0u);
 }
 
 unsigned plan_when(const struct plan *p, const struct plan_process *pp)

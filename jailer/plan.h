@@ -63,6 +63,8 @@ enum plan_object {
 	OBJ_CGROUP,		/* [0 .. PLAN_CGROUP_FDS): those the host has */
 	OBJ_PID,		/* [process] */
 	OBJ_MEMORY_EVENTS,
+	OBJ_WORK,		/* [device]: eventfd, permits for a disk's threads */
+	OBJ_DONE,		/* [device]: eventfd, they are finished */
 	OBJ_PASST_NET,		/* the socket to passt, immure-net's end */
 	OBJ_PASST,		/* the same, passt's end */
 	OBJ_PASST_PID,

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 /* As many as all processes of a VM may start. */
-enum { THREADS = PLAN_VCPUS + 2 + PLAN_DEVICES };
+enum { THREADS = PLAN_VCPUS + 2 + PLAN_DEVICES * PLAN_BLK_THREADS };
 
 /* Threads, and the processes they are of. */
 static struct { pid_t tid, process; } started[THREADS];

@@ -16,7 +16,7 @@ enum {
 	POLICY_CONDS = 6,	/* a system call has six arguments */
 	POLICY_FD_END = 4096,	/* `fd >= X` means X..4095: no plan reaches further */
 	POLICY_SYSCALLS = 512,	/* x86-64 numbers end well below this */
-	POLICY_WORDS = 9,	/* in core/seal.h */
+	POLICY_WORDS = 10,	/* in core/seal.h */
 	POLICY_NAME = 64,	/* of a variant, with its NUL: "supervisor+console+vsock" */
 };
 

@@ -47,6 +47,9 @@ enum { TURN_CHAINS = 128, TURN_BYTES = 1 << 20 };
  * memory. */
 enum { LOOK_CHAINS = 32, LOOK_BYTES = 2 << 20 };
 
+/* How much more is carried out together: as much, without being more than a driver that resets waits for. */
+enum { BATCH_BYTES = 2 << 20 };
+
 /* Sectors: what any host file system can give back. */
 enum { DISCARD_ALIGNMENT = 8 };
 
@@ -70,6 +73,7 @@ void blk_init(struct blk *b, const struct guestmem *mem, const struct disk *disk
 	b->mem = mem;
 	b->disk = *disk;
 	b->nqueues = nqueues;
+	b->pool = NULL;
 	b->terms.disk = &b->disk;
 	memcpy(b->terms.serial, serial, sizeof(b->terms.serial));
 	blk_reset(b);
@@ -173,9 +177,8 @@ void blk_reset(struct blk *b)
 	b->terms.features = 0;
 }
 
-static void count(struct blk *b, uint64_t since)
+static void count(struct blk *b, const struct blk_request *r, uint64_t since)
 {
-	const struct blk_request *r = &b->request;
 	uint64_t len = r->len;
 	enum meter_op op = METER_OTHER;
 
@@ -197,7 +200,7 @@ static void count(struct blk *b, uint64_t since)
  * is broken. */
 static bool look_ahead(struct blk *b, struct blk_queue *q)
 {
-	struct blk_request *r = &b->later;
+	struct blk_request *r = &b->behind[0];
 	uint16_t head[LOOK_CHAINS];
 	uint64_t bytes = 0;
 	unsigned n = 0;
@@ -207,7 +210,7 @@ static bool look_ahead(struct blk *b, struct blk_queue *q)
 		return true;
 	while (n < LOOK_CHAINS && bytes < LOOK_BYTES && (rc = vq_pop(&q->vq, &r->chain)) > 0) {
 		head[n++] = r->chain.head;
-		if (!request_reads(r, &b->terms))
+		if (!request_moves(r, &b->terms) || r->type != VIRTIO_BLK_T_IN)
 			continue;
 		if (n > q->seen)
 			disk_will_read(&b->disk, r->at, r->len);
@@ -221,14 +224,62 @@ static bool look_ahead(struct blk *b, struct blk_queue *q)
 	return rc >= 0;
 }
 
+/* Takes the reads and writes that wait behind the request in b->request and can be carried out together with
+ * it, up to the first chain that is something else: that is put back.  No two have the same head, which the
+ * queue would refuse; two that name the same memory or the same sectors are the driver's own affair, as with
+ * any disk that has a queue.  False: the queue is broken. */
+static bool gather(struct blk *b, struct blk_queue *q)
+{
+	uint64_t bytes = b->request.len;
+
+	while (b->nbehind < POOL_JOBS - 1 && bytes < BATCH_BYTES) {
+		struct blk_request *r = &b->behind[b->nbehind];
+		int rc = vq_pop(&q->vq, &r->chain);
+
+		if (rc <= 0)
+			return rc == 0;
+		if (!request_moves(r, &b->terms) ||
+		    !request_job(r, &b->disk, &b->pool->job[1 + b->nbehind])) {
+			vq_unpop(&q->vq, &r->chain);
+			break;
+		}
+		bytes += r->len;
+		b->nbehind++;
+	}
+	return true;
+}
+
+/* Carries out the request in b->request, and with it those that gather() finds.  Alone it is carried out as
+ * if there were no threads. */
+static bool carry_out_together(struct blk *b, struct blk_queue *q)
+{
+	struct pool *p = b->pool;
+
+	if (request_job(&b->request, &b->disk, &p->job[0]) && !gather(b, q))
+		return false;
+	if (b->nbehind == 0) {
+		request_run(&b->request, &b->disk, b->iov);
+		return true;
+	}
+	b->slow = true;
+	pool_run(p, 1 + b->nbehind);
+	request_settle(&b->request, &b->disk, &p->job[0], b->iov);
+	for (unsigned i = 0; i < b->nbehind; i++)
+		request_settle(&b->behind[i], &b->disk, &p->job[1 + i], b->iov);
+	return true;
+}
+
 /* Carries out the request in b->request.  A driver that is held back by its rate must not have the host
- * read what it has not paid for. */
+ * read what it has not paid for, nor have more than one request carried out for the tokens of one. */
 static bool carry_out(struct blk *b, struct blk_queue *q)
 {
 	struct blk_request *r = &b->request;
 	bool ok = true;
 
 	b->slow = r->type == VIRTIO_BLK_T_FLUSH || r->nranges > 0 || r->durable;
+	if (b->pool != NULL && !meter_limited(&b->meter) &&
+	    (r->type == VIRTIO_BLK_T_IN || r->type == VIRTIO_BLK_T_OUT))
+		return carry_out_together(b, q);
 	if (r->type == VIRTIO_BLK_T_IN && b->disk.ahead && !meter_limited(&b->meter)) {
 		if (request_run_cached(r, &b->disk, b->iov))
 			return true;
@@ -239,21 +290,33 @@ static bool carry_out(struct blk *b, struct blk_queue *q)
 	return ok;
 }
 
-/* Answers the request in b->request.  False: there is no way to. */
+/* Counts and gives back a request that has been dealt with. */
+static bool answer(struct blk *b, struct blk_queue *q, struct blk_request *r, uint64_t since)
+{
+	count(b, r, since);
+	return vq_push(&q->vq, &r->chain, request_answer(r));
+}
+
+/* Answers the request in b->request, and those that were carried out with it.  False: there is no way to. */
 static bool serve_one(struct blk *b, struct blk_queue *q, uint32_t *reason)
 {
 	struct blk_request *r = &b->request;
+	const uint64_t since = b->meter.now;
+	bool ok;
 
 	*reason = BLK_E_NO_STATUS;
 	if (r->chain.write_len == 0)
 		return false;
+	b->nbehind = 0;
 	if (request_parse(r, &b->terms) && !carry_out(b, q)) {
 		*reason = q->vq.err;
 		return false;
 	}
-	count(b, b->meter.now);
 	*reason = VQ_E_RANGE;
-	return vq_push(&q->vq, &r->chain, request_answer(r));
+	ok = answer(b, q, r, since);
+	for (unsigned i = 0; i < b->nbehind && ok; i++)
+		ok = answer(b, q, &b->behind[i], since);
+	return ok;
 }
 
 /* No request may be taken now.  Without one there is nothing to wait for but a kick. */

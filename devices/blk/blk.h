@@ -2,7 +2,7 @@
 /* blk.h: the virtio block device (virtio 1.3 §5.2), one disk, one queue or several.
  *
  * Knows nothing of sockets and event descriptors: main.c does that.  Every entry point runs to
- * completion; between two calls no request is in flight. */
+ * completion; between two calls no request is in flight, in no thread (pool.h). */
 #ifndef IMMURE_DEVICES_BLK_BLK_H
 #define IMMURE_DEVICES_BLK_BLK_H
 
@@ -38,9 +38,11 @@ struct blk {
 	struct blk_queue queue[PLAN_BLK_QUEUES];
 	uint32_t next;			/* the queue whose turn it is */
 	struct meter meter;		/* the caller's to meter_init() */
+	struct pool *pool;		/* the caller's to set; NULL: one transfer at a time */
 	bool slow;			/* this turn waited for the disk itself */
 	struct blk_request request;	/* being served */
-	struct blk_request later;	/* being looked at */
+	unsigned nbehind;		/* served together with it */
+	struct blk_request behind[POOL_JOBS - 1];	/* these; or one that is being looked at */
 	struct iovec iov[VQ_SPANS_MAX];
 };
 

@@ -199,8 +199,7 @@ static uint32_t transfer_bounced(const struct disk *d, bool write, uint64_t at,
 	return done;
 }
 
-/* Can the kernel use this memory as it is? */
-static bool is_aligned(const struct disk *d, const struct iovec *iov, int n)
+bool disk_takes(const struct disk *d, const struct iovec *iov, int n)
 {
 	uintptr_t bits = 0;
 
@@ -212,7 +211,7 @@ static bool is_aligned(const struct disk *d, const struct iovec *iov, int n)
 static uint32_t move(const struct disk *d, bool write, uint64_t at, struct iovec *iov, int n,
 		     uint32_t len, int flags)
 {
-	return is_aligned(d, iov, n) ? transfer(d, write, at, iov, n, len, flags)
+	return disk_takes(d, iov, n) ? transfer(d, write, at, iov, n, len, flags)
 				     : transfer_bounced(d, write, at, iov, n, len, flags);
 }
 
@@ -236,6 +235,15 @@ bool disk_read_cached(struct disk *d, uint64_t at, const struct iovec *iov, int 
 	rc = preadv2(d->fd, iov, n, (off_t)at, RWF_NOWAIT);
 	if (rc < 0 && errno == EOPNOTSUPP)
 		d->ahead = false;
+	return rc == (ssize_t)len;
+}
+
+bool disk_try(const struct disk *d, bool write, uint64_t at, const struct iovec *iov, int n, uint32_t len,
+	      bool durable)
+{
+	ssize_t rc = write ? pwritev2(d->fd, iov, n, (off_t)at, durable ? RWF_DSYNC : 0)
+			   : preadv2(d->fd, iov, n, (off_t)at, 0);
+
 	return rc == (ssize_t)len;
 }
 

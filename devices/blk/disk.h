@@ -69,6 +69,15 @@ must_check uint32_t disk_read(struct disk *d, uint64_t at, struct iovec *iov, in
 must_check bool disk_read_cached(struct disk *d, uint64_t at, const struct iovec *iov, int n,
 				 uint32_t len);
 
+/* One call of the host that writes the @n spans of @iov to @at on, or reads them.  True: it moved all @len
+ * bytes.  False: it did not, and nobody was told.  Any thread may: of @d only the descriptor is looked at.
+ * Not of an overlay. */
+must_check bool disk_try(const struct disk *d, bool write, uint64_t at, const struct iovec *iov, int n,
+			 uint32_t len, bool durable);
+
+/* Can the host use this memory as it is? */
+must_check bool disk_takes(const struct disk *d, const struct iovec *iov, int n);
+
 /* Has the host begin to read @len bytes at @at into its cache; does not wait for them. */
 void disk_will_read(const struct disk *d, uint64_t at, uint64_t len);
 

@@ -4,8 +4,9 @@
  *	immure-blk INDEX		descriptors as in core/fdplan.h
  *
  * The ladder: claim the descriptors, read the configuration, map guest memory, look at the
- * disk, seal, read an overlay's map, say HELLO, serve.  Everything that can fail for want of a
- * right fails before the seal; everything that a guest can influence happens after it.
+ * disk, start sealed threads if it is past the host's cache, seal, read an overlay's map, say
+ * HELLO, serve.  Everything that can fail for want of a right fails before the seal; everything
+ * that a guest can influence happens after it.
  *
  * Afterwards one loop sleeps on the link to the VMM (driver started, driver reset, end) and on
  * the queues' kicks, which the kernel signals when the guest writes QueueNotify. A kick may come
@@ -31,6 +32,7 @@
 static struct blk dev;
 static struct guestmem mem;
 static struct overlay over;
+static struct pool pool;
 static struct pages pages;
 static struct link vmm = { .fd = BLK_LINK, .state = LINK_START, .device = true };
 
@@ -71,6 +73,11 @@ static void setup_overlay(struct disk *disk, const struct vm_device *d)
 		die_errno(-rc, "blk: overlay");
 }
 
+static bool threaded(const struct disk *d)
+{
+	return d->direct && d->over == NULL;
+}
+
 /* Should: find out everything about the disk.  Last chance to fail for want of a right. */
 static void setup(const struct vm_device *d)
 {
@@ -86,6 +93,10 @@ static void setup(const struct vm_device *d)
 		setup_overlay(&disk, d);
 	else
 		close(BLK_BASE);
+	if (!threaded(&disk)) {
+		close(BLK_WORK);
+		close(BLK_DONE);
+	}
 	/* Beyond RLIMIT_FSIZE: an error of the disk (EFBIG), not our end. */
 	rc = fdplan_ignore(SIGXFSZ);
 	if (rc < 0)
@@ -100,10 +111,27 @@ static void setup(const struct vm_device *d)
 /* By what was asked for, not by what the host can: `immure plan` says which filter it is. */
 static unsigned int when(const struct vm_device *d)
 {
+	unsigned int direct = threaded(&dev.disk) ? WHEN_DIRECT : 0u;
+
 	if ((d->flags & VM_BLK_READONLY) != 0)
-		return 0;
-	return WHEN_WRITABLE | ((d->flags & VM_BLK_DISCARD) != 0 ? WHEN_DISCARD : 0u) |
+		return direct;
+	return direct | WHEN_WRITABLE | ((d->flags & VM_BLK_DISCARD) != 0 ? WHEN_DISCARD : 0u) |
 	       (d->base_size != 0 ? WHEN_OVERLAY : 0u);
+}
+
+/* Should: end with every thread sealed.  Mustn't: leave a thread running that is not. */
+static int seal_all(const struct vm_device *d)
+{
+	const struct seal_filter *f = policy_pick(&policy_blk, when(d));
+	int rc = hold_memory();
+
+	if (rc == 0)
+		rc = seal_memory();
+	if (rc == 0 && threaded(&dev.disk)) {
+		rc = pool_start(&pool, &dev.disk, BLK_WORK, BLK_DONE, f);
+		dev.pool = &pool;
+	}
+	return rc == 0 ? seal(f) : rc;
 }
 
 static bool say_hello(void)
@@ -263,11 +291,7 @@ int main(int argc, char **argv)
 		die_errno(-rc, "blk: descriptors");
 	configure(argc == 2 ? argv[1] : "", &d);
 	setup(&d);
-	rc = hold_memory();
-	if (rc == 0)
-		rc = seal_memory();
-	if (rc == 0)
-		rc = seal(policy_pick(&policy_blk, when(&d)));
+	rc = seal_all(&d);
 	if (rc < 0)
 		die_errno(-rc, "blk: seal");
 	/* Mustn't, from here on: open, map, allocate, die. */

@@ -3,7 +3,8 @@
  *
  * The clock is read once a turn and once a request: the end of a request is the beginning of
  * the next one, and the moment at which its successor asks for tokens.  Durations are those of
- * the device, from taking a request to answering it; how long it lay in the queue is not known. */
+ * the device, from taking a request to answering it; how long it lay in the queue is not known.
+ * Requests that are carried out together were all taken when the first was. */
 #ifndef IMMURE_DEVICES_BLK_METER_H
 #define IMMURE_DEVICES_BLK_METER_H
 

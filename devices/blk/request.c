@@ -125,15 +125,20 @@ static bool parse_ranges(struct blk_request *r, const struct blk_terms *t, uint6
 	return true;
 }
 
-bool request_parse(struct blk_request *r, const struct blk_terms *t)
+static void blank(struct blk_request *r, enum blk_type type)
 {
-	struct blk_header h;
-
-	r->type = VIRTIO_BLK_T_GET_ID;	/* nothing that moves data, if it cannot be read */
+	r->type = type;
 	r->len = 0;
 	r->written = 0;
 	r->nranges = 0;
 	r->durable = false;
+}
+
+bool request_parse(struct blk_request *r, const struct blk_terms *t)
+{
+	struct blk_header h;
+
+	blank(r, VIRTIO_BLK_T_GET_ID);	/* nothing that moves data, if it cannot be read */
 	if (!vq_chain_read(&r->chain, 0, &h, sizeof(h)))
 		return done(r, VIRTIO_BLK_S_IOERR);
 	r->type = (enum blk_type)le32(h.type);
@@ -148,12 +153,15 @@ bool request_parse(struct blk_request *r, const struct blk_terms *t)
 	return done(r, VIRTIO_BLK_S_UNSUPP);
 }
 
-bool request_reads(struct blk_request *r, const struct blk_terms *t)
+bool request_moves(struct blk_request *r, const struct blk_terms *t)
 {
 	struct blk_header h;
 
-	return r->chain.write_len > 0 && vq_chain_read(&r->chain, 0, &h, sizeof(h)) &&
-	       le32(h.type) == VIRTIO_BLK_T_IN && parse_read(r, t, le64(h.sector));
+	if (r->chain.write_len == 0 || !vq_chain_read(&r->chain, 0, &h, sizeof(h)))
+		return false;
+	blank(r, (enum blk_type)le32(h.type));
+	return (r->type == VIRTIO_BLK_T_IN && parse_read(r, t, le64(h.sector))) ||
+	       (r->type == VIRTIO_BLK_T_OUT && parse_write(r, t, le64(h.sector)));
 }
 
 bool request_run_cached(struct blk_request *r, struct disk *d, struct iovec *iov)
@@ -184,6 +192,30 @@ static enum blk_status run_write(struct blk_request *r, struct disk *d, struct i
 
 	return n >= 0 && disk_write(d, r->at, iov, n, r->len, r->durable) ? VIRTIO_BLK_S_OK
 									   : VIRTIO_BLK_S_IOERR;
+}
+
+bool request_job(const struct blk_request *r, const struct disk *d, struct pool_job *j)
+{
+	const bool write = r->type == VIRTIO_BLK_T_OUT;
+	int n = write ? vq_chain_readable(&r->chain, sizeof(struct blk_header), r->len, j->iov, POOL_SPANS)
+		      : vq_chain_writable(&r->chain, 0, r->len, j->iov, POOL_SPANS);
+
+	j->write = write;
+	j->durable = r->durable;
+	j->n = n;
+	j->len = r->len;
+	j->at = r->at;
+	return n > 0 && disk_takes(d, j->iov, n);
+}
+
+void request_settle(struct blk_request *r, struct disk *d, const struct pool_job *j, struct iovec *iov)
+{
+	if (!j->done) {
+		request_run(r, d, iov);
+		return;
+	}
+	r->written = j->write ? 0 : j->len;
+	r->status = VIRTIO_BLK_S_OK;
 }
 
 static enum blk_status run_range(const struct blk_request *r, const struct blk_range *g,

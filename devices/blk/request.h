@@ -9,6 +9,7 @@
 
 #include "core/virtqueue.h"
 #include "devices/blk/disk.h"
+#include "devices/blk/pool.h"
 
 #define VIRTIO_BLK_F_SIZE_MAX     (1ull << 1)
 #define VIRTIO_BLK_F_SEG_MAX      (1ull << 2)
@@ -52,7 +53,6 @@ struct blk_range {
 };
 
 struct blk_request {
-	struct vq_chain chain;
 	enum blk_type type;
 	enum blk_status status;
 	uint64_t at;			/* IN, OUT: bytes */
@@ -61,15 +61,23 @@ struct blk_request {
 	bool durable;			/* OUT: on stable storage before it is answered */
 	uint32_t nranges;		/* DISCARD, WRITE_ZEROES */
 	struct blk_range range[BLK_DISCARD_RANGES];
+	struct vq_chain chain;		/* last: of most its end is never touched */
 };
 
 /* Finds out what is wanted from @r->chain, which has at least one writable byte.  True: it is
  * for the disk.  False: it has been dealt with, @r->status is the answer. */
 must_check bool request_parse(struct blk_request *r, const struct blk_terms *t);
 
-/* Whether @r->chain is a read that the disk can serve; then its range is in @r.  Nothing of the guest is
- * changed: the chain may be parsed later. */
-must_check bool request_reads(struct blk_request *r, const struct blk_terms *t);
+/* Whether @r->chain is a read or write that the disk can serve: then @r is as request_parse() would leave it.
+ * Nothing of the guest is changed: the chain may also be put back, and parsed later. */
+must_check bool request_moves(struct blk_request *r, const struct blk_terms *t);
+
+/* Makes a job of @r, a read or write that has been parsed.  False: its memory is in too many pieces for one,
+ * or is none that the host takes as it is; or there is nothing to move. */
+must_check bool request_job(const struct blk_request *r, const struct disk *d, struct pool_job *j);
+
+/* Takes over what became of @j; carries out @r again by itself when it is not done. */
+void request_settle(struct blk_request *r, struct disk *d, const struct pool_job *j, struct iovec *iov);
 
 /* Carries out a read that request_parse() returned true for if that takes no time.  @iov: as below. */
 must_check bool request_run_cached(struct blk_request *r, struct disk *d, struct iovec *iov);

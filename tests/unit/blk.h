@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* blk.h: a disk in memory, a device on it and a driver that talks to it, for the blk tests.
  *
- * The host's three calls go through fakes that count, cut transfers short and fail on order. */
+ * The host's three calls go through fakes that count, cut transfers short and fail on order; transfers may come
+ * from several threads. */
 #ifndef IMMURE_TESTS_UNIT_BLK_H
 #define IMMURE_TESTS_UNIT_BLK_H
 
@@ -13,10 +14,12 @@
 #include "core/overlay.c"
 #include "core/virtqueue.c"
 
+#include "core/seal.h"
 #include "tests/unit/driver.h"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/uio.h>
 
@@ -33,7 +36,15 @@ static struct {
 	int asked, begun;	/* with it in vain, and told of reads to come */
 	off_t begin_at[VQ_SIZE_MAX];
 	bool no_punch, zero_range;	/* what it can; as a file in tmpfs: not zero_range */
+	off_t bad_at;		/* transfers at this byte fail with error, so many times */
+	int bad;
+	int party, present;	/* a transfer waits until so many are under way; those that are */
+	bool unsealable;
+	int sealed;		/* threads */
 } host;
+
+static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t host_met = PTHREAD_COND_INITIALIZER;
 
 static bool host_fails(void)
 {
@@ -72,31 +83,66 @@ static int host_cut(const struct iovec *iov, int n, struct iovec *cut)
 	return used;
 }
 
+/* With host_lock: does transfer @at fail? */
+static bool host_transfer_fails(const struct iovec *iov, int n, off_t at)
+{
+	struct timespec end;
+
+	host.present++;
+	pthread_cond_broadcast(&host_met);
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 10;
+	while (host.present < host.party)
+		cr_assert_eq(pthread_cond_timedwait(&host_met, &host_lock, &end), 0, "only %d came",
+			     host.present);
+	if (host_refuses(iov, n, at))
+		return true;
+	if (host.bad > 0 && at == host.bad_at) {
+		host.bad--;
+		errno = host.error;
+		return true;
+	}
+	return host_fails();
+}
+
+static int host_seal(const struct seal_filter *f)
+{
+	(void)f;
+	pthread_mutex_lock(&host_lock);
+	host.sealed++;
+	pthread_mutex_unlock(&host_lock);
+	return host.unsealable && host.sealed == 3 ? -EACCES : 0;
+}
+
 static ssize_t host_preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
 	struct iovec cut[VQ_SPANS_MAX];
+	bool fails;
 
 	if ((flags & RWF_NOWAIT) != 0 && host.cache != HOST_WARM) {
 		host.asked++;
 		errno = host.cache == HOST_COLD ? EAGAIN : EOPNOTSUPP;
 		return -1;
 	}
-	host.reads++;
 	flags &= ~RWF_NOWAIT;
-	if (host_refuses(iov, n, at))
-		return -1;
-	return host_fails() ? -1 : preadv2(fd, cut, host_cut(iov, n, cut), at, flags);
+	pthread_mutex_lock(&host_lock);
+	host.reads++;
+	fails = host_transfer_fails(iov, n, at);
+	pthread_mutex_unlock(&host_lock);
+	return fails ? -1 : preadv2(fd, cut, host_cut(iov, n, cut), at, flags);
 }
 
 static ssize_t host_pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
 	struct iovec cut[VQ_SPANS_MAX];
+	bool fails;
 
+	pthread_mutex_lock(&host_lock);
 	host.writes++;
 	host.durable += (flags & RWF_DSYNC) != 0;
-	if (host_refuses(iov, n, at))
-		return -1;
-	return host_fails() ? -1 : pwritev2(fd, cut, host_cut(iov, n, cut), at, flags);
+	fails = host_transfer_fails(iov, n, at);
+	pthread_mutex_unlock(&host_lock);
+	return fails ? -1 : pwritev2(fd, cut, host_cut(iov, n, cut), at, flags);
 }
 
 static int host_fdatasync(int fd)
@@ -141,6 +187,9 @@ static int host_fallocate(int fd, int mode, off_t at, off_t len)
 #undef fallocate
 #undef posix_fadvise
 #include "devices/blk/overlay.c"
+#define seal host_seal
+#include "devices/blk/pool.c"
+#undef seal
 #include "devices/blk/request.c"
 #include "devices/blk/blk.c"
 

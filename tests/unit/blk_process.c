@@ -168,19 +168,46 @@ static int ask_range(uint32_t type, uint64_t sector, uint32_t sectors, uint32_t 
 	return ask(type, 0, sizeof(r));
 }
 
-Test(blk_process, goes_past_the_cache_and_needs_no_more_calls)
+/* Starts it on a plan that cannot work: exit status 1 and a line that names the step. */
+static void fails_with(const char *index, const char *why)
 {
-	enum { LEN = 200 << 10 };
-	uint8_t *memory;
+	const char *text;
+
+	process_start(&p, "immure-blk", index);
+	cr_assert(exited(process_end(&p), 1));
+	text = process_log(&p);
+	cr_assert_not_null(strstr(text, why), "%s", text);
+}
+
+/* A disk that the kernel itself transfers past its cache. */
+static int direct_file(void)
+{
 	int fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		cr_skip_test("NO DIRECT I/O in /var/tmp: not tried");
 	cr_assert_eq(ftruncate(fd, SECTORS * 512), 0);
-	block = 4096;
-	plan(false);
+	return fd;
+}
+
+/* Puts it into the plan, with what the threads need. */
+static void make_direct(int fd)
+{
 	close(p.from[BLK_DISK]);
 	p.from[BLK_DISK] = fd;
+	p.from[BLK_WORK] = eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC);
+	p.from[BLK_DONE] = eventfd(0, EFD_CLOEXEC);
+}
+
+Test(blk_process, goes_past_the_cache_and_needs_no_more_calls)
+{
+	enum { LEN = 200 << 10 };
+	uint8_t *memory;
+	int fd = direct_file();
+
+	block = 4096;
+	plan(false);
+	make_direct(fd);
 	process_start(&p, "immure-blk", "1");
 	process_expect(&p, LINK_HELLO, &m);
 	activate(usual);
@@ -198,6 +225,113 @@ Test(blk_process, goes_past_the_cache_and_needs_no_more_calls)
 	cr_assert_eq(ask(FLUSH, 0, 0), 0);
 	quit();
 	cr_assert_not_null(strstr(process_log(&p), "sector 1 is not of whole blocks of 4096"));
+}
+
+/* Request @i of many: header and status of its own, and 4 KiB of data. */
+static void offer_slot(unsigned i, uint32_t type, uint64_t sector)
+{
+	struct { uint32_t type, zero; uint64_t sector; } h = { type, 0, sector };
+	const struct buf b[3] = { { HEADER + i * 16, 16, false }, { DATA + i * 4096, 4096, type == IN },
+				  { STATUS + i, 1, true } };
+
+	memcpy(ram_at(&ram, b[0].addr), &h, sizeof(h));
+	*(uint8_t *)ram_at(&ram, b[2].addr) = 0xee;
+	driver_add(&drv, b, 3);
+}
+
+static void finish_slots(unsigned n)
+{
+	uint16_t head;
+	uint32_t used;
+
+	driver_used_event(&drv, (uint16_t)(drv.last_used + n - 1));
+	process_kick(&p, 0);
+	for (unsigned done = 0; done < n; done++)
+		while (!driver_used(&drv, &head, &used))
+			process_interrupted(&p);
+	for (unsigned i = 0; i < n; i++)
+		cr_assert_eq(*(uint8_t *)ram_at(&ram, STATUS + i), 0);
+}
+
+/* Every thread is sealed, and what they carried out is what was asked for. */
+Test(blk_process, past_the_cache_it_has_threads, .timeout = 60)
+{
+	enum { N = 40 };
+	int fd = direct_file();
+	unsigned stamp = 0;
+
+	block = 4096;
+	for (int readonly = 0; readonly < 2; readonly++) {
+		plan(readonly != 0);
+		make_direct(fcntl(fd, F_DUPFD_CLOEXEC, 100));
+		if (readonly) {
+			char path[40];
+
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+			make_direct(open(path, O_RDONLY | O_DIRECT | O_CLOEXEC));
+		}
+		process_start(&p, "immure-blk", "1");
+		process_expect(&p, LINK_HELLO, &m);
+		cr_assert_eq(process_status(&p, "Threads"), 1 + PLAN_BLK_THREADS);
+		activate(readonly ? usual & ~(1ull << 9) : usual);
+		for (int round = 0; round < 100 && !readonly; round++) {
+			for (unsigned i = 0; i < N; i++, stamp++) {
+				memset(ram_at(&ram, DATA + i * 4096), (int)(stamp % 251), 4096);
+				offer_slot(i, OUT, i * 8);
+			}
+			finish_slots(N);
+			memset(ram_at(&ram, DATA), 0xee, N * 4096);
+			for (unsigned i = 0; i < N; i++)
+				offer_slot(i, IN, i * 8);
+			finish_slots(N);
+			for (unsigned i = 0; i < N * 4096; i++)
+				cr_assert_eq(((uint8_t *)ram_at(&ram, DATA))[i], (stamp - N + i / 4096) % 251);
+		}
+		for (unsigned i = 0; i < N; i++)
+			offer_slot(i, IN, i * 8);
+		finish_slots(N);
+		for (unsigned i = 0; i < N * 4096; i++)
+			cr_assert_eq(((uint8_t *)ram_at(&ram, DATA))[i], (stamp - N + i / 4096) % 251);
+		quit();
+	}
+}
+
+/* After the answer to a reset nothing is written. */
+Test(blk_process, a_reset_finds_no_thread_at_work, .timeout = 60)
+{
+	int fd = direct_file();
+
+	block = 4096;
+	plan(false);
+	make_direct(fd);
+	process_start(&p, "immure-blk", "1");
+	process_expect(&p, LINK_HELLO, &m);
+	activate(usual);
+	for (int turn = 0; turn < 100; turn++) {
+		for (unsigned i = 0; i < 40; i++)
+			offer_slot(i, IN, i * 8);
+		process_kick(&p, 0);
+		if (turn % 3 == 0)
+			usleep((unsigned)turn * 10);
+		process_tell(&p, &(struct link_msg){ .type = LINK_RESET });
+		process_expect(&p, LINK_RESET_DONE, &m);
+		memset(ram_at(&ram, DATA), 0xab, 40 * 4096);
+		usleep(500);
+		for (int i = 0; i < 40 * 4096; i += 512)
+			cr_assert_eq(((uint8_t *)ram_at(&ram, DATA))[i], 0xab);
+		activate(usual);
+	}
+	quit();
+}
+
+Test(blk_process, without_what_its_threads_need_it_does_not_start)
+{
+	int fd = direct_file();
+
+	plan(false);
+	close(p.from[BLK_DISK]);
+	p.from[BLK_DISK] = fd;
+	fails_with("1", "blk: seal: EBADF");
 }
 
 Test(blk_process, discards_and_zeroes)
@@ -507,17 +641,6 @@ Test(blk_process, its_death_is_seen_on_the_link)
 	cr_assert(WIFSIGNALED(process_end(&p)));
 	cr_assert(readable_soon(p.vmm.fd));
 	cr_assert_neq(link_recv(&p.vmm, &m), LINK_OK);
-}
-
-/* Starts it on a plan that cannot work: exit status 1 and a line that names the step. */
-static void fails_with(const char *index, const char *why)
-{
-	const char *text;
-
-	process_start(&p, "immure-blk", index);
-	cr_assert(exited(process_end(&p), 1));
-	text = process_log(&p);
-	cr_assert_not_null(strstr(text, why), "%s", text);
 }
 
 Test(blk_process, says_which_step_of_its_start_failed)

@@ -10,7 +10,6 @@
 #include "core/vmconfig.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -53,30 +52,13 @@ static void touch(void)
 	SAY("no more");
 }
 
-/* A thread that does nothing.  Returns its id or -errno. */
-static long start_thread(char *stack)
-{
-	long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-	long rc;
-
-	__asm__ volatile("xor %%edx, %%edx; xor %%r10d, %%r10d; xor %%r8d, %%r8d; syscall\n"
-			 "test %%rax, %%rax; jnz 2f\n"
-			 "1: mov %[ppoll], %%eax; xor %%edi, %%edi; xor %%esi, %%esi\n"
-			 "xor %%edx, %%edx; xor %%r10d, %%r10d; syscall; jmp 1b\n"
-			 "2:"
-			 : "=a"(rc)
-			 : "a"((long)SYS_clone), "D"(flags), "S"(stack), [ppoll] "i"(SYS_ppoll)
-			 : "rcx", "rdx", "r8", "r10", "r11", "memory");
-	return rc;
-}
-
 static void threads(void)
 {
 	static char stacks[THREADS][STACK];
 	char text[] = "threads: 00\n";
 	int n = 0;
 
-	while (n < THREADS && start_thread(stacks[n] + STACK) > 0)
+	while (n < THREADS && start_thread(stacks[n] + STACK, SYS_ppoll) > 0)
 		n++;
 	text[9] = (char)('0' + n / 10);
 	text[10] = (char)('0' + n % 10);

@@ -44,6 +44,23 @@ Test(fake, a_refused_call_is_reported_with_process_and_name)
 	json_decref(end);
 }
 
+/* A disk past the host's cache may have some. */
+Test(fake, a_refused_call_of_a_devices_thread_is_the_devices)
+{
+	int fd = open(r.dir, O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+	json_t *end;
+
+	close(fd);
+	if (fd < 0)
+		cr_skip("NO DIRECT I/O in /tmp: not tried");
+	r.direct = true;
+	start("thread");
+	end = rig_end(&r, "violation", 1);
+	cr_assert_str_eq(rig_word(end, "process"), "blk0");
+	cr_assert_str_eq(rig_word(end, "syscall"), "openat");
+	json_decref(end);
+}
+
 Test(fake, a_device_that_leaves_ends_the_vm)
 {
 	json_t *end;

@@ -109,6 +109,7 @@ static const int vmm_fds[] = {
 	VMM_CALL0 + 1, VMM_VCPU0, -1,
 };
 static const int blk_fds[] = { FD_LOG, BLK_LINK, BLK_CALL, BLK_KICK0, BLK_DISK, -1 };
+static const int direct_fds[] = { FD_LOG, BLK_LINK, BLK_CALL, BLK_KICK0, BLK_DISK, BLK_WORK, BLK_DONE, -1 };
 static const int vsock_fds[] = {
 	0, 1, FD_LOG, 3, 4, VSOCK_LINK, VSOCK_CALL, VSOCK_KICK0, VSOCK_KICK1, VSOCK_KICK2,
 	VSOCK_LISTEN, VSOCK_LISTEN_SEQ, VSOCK_DIAL, VSOCK_EPOLL, -1,
@@ -126,8 +127,8 @@ static void check_jail(const struct rig *r)
 		unsigned threads = check_threads(r->pid[i]);
 
 		/* The VMM: one for the vCPU, and KVM may have added one of its own. */
-		cr_assert(threads == 1 || (i == 0 && (threads == 2 || threads == 3)),
-			  "%u threads", threads);
+		cr_assert(threads == (i == 1 && r->direct ? 1 + PLAN_BLK_THREADS : 1) ||
+			  (i == 0 && (threads == 2 || threads == 3)), "%u threads", threads);
 		check_root(r->pid[i]);
 		check_namespaces(r->pid[i], true);
 		for (unsigned n = 0; n < i; n++)
@@ -135,7 +136,7 @@ static void check_jail(const struct rig *r)
 					  link_of(r->pid[n], "ns/user"));
 	}
 	check_fds(r->pid[0], vmm_fds, 0);
-	check_fds(r->pid[1], blk_fds, 0);
+	check_fds(r->pid[1], r->direct ? direct_fds : blk_fds, 0);
 	check_fds(r->pid[2], vsock_fds, VSOCK_CONN0);
 	check_threads(r->jailer);
 	check_root(r->jailer);
@@ -166,6 +167,34 @@ Test(jail, as_root_every_wall_stands, .timeout = 60)
 		cr_assert_eq(rig_status(r.pid[i], "Groups", 10), 0);
 		cr_assert(!dumpable(r.pid[i]));
 	}
+	cr_assert_eq(send(r.client, "{\"op\":\"stop\"}", 13, 0), 13);
+	json_decref(rig_end(&r, "stopped", 0));
+	rig_nothing_left(&r);
+	rig_remove(&r);
+}
+
+/* Whether files in @dir can be read past the host's cache. */
+static bool takes_direct(const char *dir)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+
+	close(fd);
+	return fd >= 0;
+}
+
+/* With threads of its own, each behind the same walls. */
+Test(jail, a_disk_past_the_cache_has_walls_around_each_thread, .timeout = 60)
+{
+	struct rig r = rig_make(0);
+
+	if (!takes_direct(r.dir)) {
+		rig_remove(&r);
+		cr_skip("NO DIRECT I/O in /tmp: not tried");
+	}
+	r.direct = true;
+	rig_start(&r, rig_config(&r, "idle", ""));
+	rig_running(&r);
+	check_jail(&r);
 	cr_assert_eq(send(r.client, "{\"op\":\"stop\"}", 13, 0), 13);
 	json_decref(rig_end(&r, "stopped", 0));
 	rig_nothing_left(&r);
@@ -382,6 +411,7 @@ Test(jail, rootless_every_wall_stands, .timeout = 60)
 	json_t *e;
 
 	open_kvm_to_all(&r, node, sizeof(node));
+	r.direct = takes_direct(r.dir);		/* then with threads */
 	rig_start(&r, rig_config(&r, "idle", ""));
 	e = rig_event(&r);
 	if (strstr(rig_word(e, "text"), "make namespaces") != NULL)

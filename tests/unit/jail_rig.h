@@ -46,6 +46,7 @@ struct rig {
 	char cgroup[48];		/* delegated to uid, of version 2, and the jailer starts below; "": none */
 	bool alone;			/* in a user namespace without any id but root's */
 	bool stopped;			/* the jailer stops itself before it is executed */
+	bool direct;			/* the disk is past the host's cache */
 };
 
 /* Guests: hlt for ever; an OUT to the test port. */
@@ -97,10 +98,11 @@ static inline const char *rig_config(const struct rig *r, const char *guest, con
 
 	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":5,\"kernel\":\"%s/%s\","
 		 "\"entry\":\"flat\",\"memory\":33554432,"
-		 "\"disks\":[{\"path\":\"%s/disk\",\"readonly\":false}],"
+		 "\"disks\":[{\"path\":\"%s/disk\",\"readonly\":false%s}],"
 		 "\"run_dir\":\"%s/parent/run\","
 		 "\"vsock\":{\"cid\":3,\"path\":\"%s/parent/run/v.sock\"}%s}",
-		 r->name, r->dir, guest, r->dir, r->dir, r->dir, more);
+		 r->name, r->dir, guest, r->dir, r->direct ? ",\"direct\":true" : "", r->dir, r->dir,
+		 more);
 	return text;
 }
 

@@ -88,11 +88,34 @@ Test(plan, an_overlay_is_written_and_its_base_only_read)
 		 OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM, OBJ_LINK_DEVICE, OBJ_CALL, OBJ_KICK,
 		 OBJ_OVERLAY, OBJ_DISK);
 	cr_assert_str_eq(fds(&p.proc[1]), want);
-	cr_assert(p.proc[1].limits.nofile == BLK_NFDS && p.proc[1].limits.fsize == PLAN_FSIZE_DISK);
+	cr_assert(p.proc[1].limits.nofile == BLK_BASE + 1 && p.proc[1].limits.fsize == PLAN_FSIZE_DISK);
 	cr_assert_eq(plan_when(&p, &p.proc[1]) & (WHEN_OVERLAY | WHEN_WRITABLE | WHEN_DISCARD),
 		     WHEN_OVERLAY | WHEN_WRITABLE | WHEN_DISCARD);
 	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\",\"readonly\":false}]}", 0);
 	cr_assert_eq(plan_when(&p, &p.proc[1]) & WHEN_OVERLAY, 0);
+}
+
+Test(plan, a_disk_past_the_cache_has_threads)
+{
+	uint64_t memory;
+	char want[256];
+
+	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\"}]}", 0);
+	cr_assert_eq(plan_when(&p, &p.proc[1]) & WHEN_DIRECT, 0);
+	memory = p.cgroup.memory_max;
+	plan_for("{" VM ",\"disks\":[{\"path\":\"/a\",\"direct\":true},"
+		 "{\"path\":\"/b\",\"direct\":true,\"readonly\":false}]}", 0);
+	snprintf(want, sizeof(want), "2:%d.1 3:%d.0 4:%d.0 5:%d.0 6:%d.0 7:%d.0 13:%d.0 15:%d.0 16:%d.0 ",
+		 OBJ_LOG_WRITE, OBJ_CONFIG, OBJ_MEM, OBJ_LINK_DEVICE, OBJ_CALL, OBJ_KICK,
+		 OBJ_DISK, OBJ_WORK, OBJ_DONE);
+	cr_assert_str_eq(fds(&p.proc[1]), want);
+	cr_assert_eq(find(&p.proc[2], BLK_DONE)->index, 1);
+	cr_assert(p.proc[1].limits.nofile == BLK_NFDS && p.proc[1].limits.nproc == 1 + PLAN_BLK_THREADS);
+	cr_assert_eq(plan_when(&p, &p.proc[1]) & (WHEN_DIRECT | WHEN_WRITABLE | WHEN_DISCARD), WHEN_DIRECT);
+	cr_assert_eq(plan_when(&p, &p.proc[2]) & (WHEN_DIRECT | WHEN_WRITABLE | WHEN_DISCARD),
+		     WHEN_DIRECT | WHEN_WRITABLE | WHEN_DISCARD);
+	cr_assert_eq(p.cgroup.pids_max, 1 + 3 + 2 * (1 + PLAN_BLK_THREADS));
+	cr_assert_eq(p.cgroup.memory_max, memory + (192u << 10) + 2 * (640u << 10));
 }
 
 /* Nobody but the VMM holds KVM, nobody but its own process a disk or the sockets. */

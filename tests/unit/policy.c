@@ -444,9 +444,10 @@ Test(policy, what_no_configuration_can_have_becomes_no_filter)
 {
 	static const unsigned int want[] = {
 		0, WHEN_WRITABLE, WHEN_WRITABLE | WHEN_DISCARD, WHEN_WRITABLE | WHEN_OVERLAY,
-		WHEN_WRITABLE | WHEN_DISCARD | WHEN_OVERLAY,
+		WHEN_WRITABLE | WHEN_DISCARD | WHEN_OVERLAY, WHEN_DIRECT, WHEN_WRITABLE | WHEN_DIRECT,
+		WHEN_WRITABLE | WHEN_DISCARD | WHEN_DIRECT,
 	};
-	const unsigned int all = WHEN_WRITABLE | WHEN_DISCARD | WHEN_OVERLAY;
+	const unsigned int all = WHEN_WRITABLE | WHEN_DISCARD | WHEN_OVERLAY | WHEN_DIRECT;
 	unsigned int when = 0;
 
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++, when = policy_next(all, when))
@@ -614,6 +615,27 @@ Test(policies, a_configuration_without_a_thing_has_no_rule_for_it)
 		cr_assert_str_neq(other.rule[r].name, "lseek");
 		cr_assert_str_neq(other.rule[r].name, "getdents64");
 	}
+}
+
+/* Threads, and what wakes them, are of a disk past the host's cache. */
+Test(policies, a_disk_through_the_cache_has_nothing_for_threads)
+{
+	const uint64_t work[6] = { BLK_WORK, 0, 8 }, done[6] = { BLK_DONE, 0, 8 }, more[6] = { BLK_DONE, 0, 16 };
+	unsigned int when = 0;
+
+	load_file(&policy, "blk");
+	do {
+		const bool direct = (when & WHEN_DIRECT) != 0;
+
+		policy_variant(&other, &policy, when);
+		cr_assert_eq(policy_allows(&other, policy_syscall("read"), work), direct, "%x", when);
+		cr_assert_eq(policy_allows(&other, policy_syscall("write"), work), direct, "%x", when);
+		cr_assert_eq(policy_allows(&other, policy_syscall("read"), done), direct, "%x", when);
+		cr_assert_eq(policy_allows(&other, policy_syscall("write"), done), direct, "%x", when);
+		cr_assert_not(policy_allows(&other, policy_syscall("read"), more));
+		cr_assert_not(policy_allows(&other, policy_syscall("futex"), work));
+		when = policy_next(policy.when, when);
+	} while (when != 0);
 }
 
 /* Of what lies below an overlay, bytes may be read, and where there is no overlay not even that. */

@@ -307,7 +307,18 @@ Test(walls, below_an_overlay_nothing_is_written)
 	look_again();
 	cr_assert_eq(weaker(), 0, "an overlay may be memory");
 	put_fd("102", BLK_NFDS, "/proc/self/exe");
-	breaks("blk0", "descriptor 15 (file) is not in its plan");
+	breaks("blk0", "descriptor 17 (file) is not in its plan");
+}
+
+/* Past the host's cache it has threads, and what wakes them. */
+Test(walls, a_disk_may_have_threads_if_it_is_past_the_cache)
+{
+	put_fd("102", BLK_WORK, "anon_inode:[eventfd]");
+	put_fd("102", BLK_DONE, "anon_inode:[eventfd]");
+	look_again();
+	cr_assert_eq(weaker(), 0);
+	put_fd("102", BLK_WORK, "/proc/self/exe");
+	breaks("blk0", "descriptor 15, BLK_WORK, is not what is planned, but: file");
 }
 
 Test(walls, namespaces_and_cgroup)

@@ -46,16 +46,21 @@ block_device() {
 	expect written "$(head -c 519 "$WORK/loop.img" | tail -c 7)" "what was written" || result=1
 	return $result
 }
-# Blocks of 4096 bytes, as the device has them, and no page of the host's between it and the guest.
+# Blocks of 4096 bytes, as the device has them, and no page of the host's between it and the guest, who reads
+# the same from several places at once.
 large_blocks() {
 	[ "$MODE" = root ] || skip "needs root to make a loop device"
 	local loop result=0
 	head -c 4194304 "$BUILD/e2e/random" > "$WORK/loop.img"
 	loop=$(losetup --sector-size 4096 --find --show "$WORK/loop.img")
-	expect $'4096\n4096\nsame' "$(run --disk "$loop,cache=direct" "$ROOTFS" -- sh -c \
+	# shellcheck disable=SC2016 # expanded there
+	expect $'4096\n4096\nsame\ntogether' "$(run --disk "$loop,cache=direct" "$ROOTFS" -- sh -c \
 		'cat /sys/block/vdb/queue/logical_block_size /sys/block/vdb/queue/physical_block_size
 		dd if=/dev/vdb of=/dev/vdb bs=64k count=16 seek=32 iflag=direct oflag=direct conv=fsync 2> /dev/null
-		head -c 1048576 /dev/vdb > /first; dd if=/dev/vdb bs=1M skip=2 count=1 2> /dev/null | cmp - /first && echo same')" \
+		head -c 1048576 /dev/vdb > /first; dd if=/dev/vdb bs=1M skip=2 count=1 2> /dev/null | cmp - /first && echo same
+		for at in 0 1 2 3; do
+			dd if=/dev/vdb of=/part$at bs=4k count=64 skip=$((at * 64)) iflag=direct 2> /dev/null &
+		done; wait; cat /part0 /part1 /part2 /part3 | cmp - /first && echo together')" \
 		"what the guest saw" || result=1
 	losetup -d "$loop"
 	cmp <(head -c 1048576 "$BUILD/e2e/random") <(tail -c 2097152 "$WORK/loop.img" | head -c 1048576) || result=1
