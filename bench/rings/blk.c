@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* blk.c: what a request costs the sealed immure-blk when the host has the data in its cache, beside a
- * thread that makes the same reads or writes of the same file and nothing else.
+/* blk.c: what a request costs the sealed immure-blk when the host has the data in its cache, has not, or
+ * is not to ask it (O_DIRECT), beside a thread that makes the same reads or writes of the same file one after
+ * the other and nothing else.
  *
  * No guest runs: this program is the driver, in shared memory; it keeps so many requests in flight. See
  * vsock.c for what is compared.
@@ -17,6 +18,8 @@
 #include <pthread.h>
 #include <sys/uio.h>
 
+enum past { CACHED, COLD, DIRECT };
+
 enum {
 	DISK_BYTES = 64 << 20, REQUESTS = 16384, DEPTH_MAX = 32, QUEUE_SIZE = 128, SECTOR = 512,
 	QUEUE = 0x10000, HEADERS = 0x30000, STATUSES = 0x31000, DATA = 0x100000, DATA_STEP = 64 << 10,
@@ -26,22 +29,26 @@ enum {
 struct way {
 	const char *name;
 	uint32_t type, len, depth;
-	bool cold;	/* the host has nothing in its cache: elapsed time, not that of a processor */
+	enum past past;	/* but for CACHED it is elapsed time, not that of a processor */
 };
 
 static const struct way ways[] = {
-	{ "read 4 KiB, depth 1", IN, 4 << 10, 1, false },
-	{ "read 4 KiB, depth 32", IN, 4 << 10, 32, false },
-	{ "write 4 KiB, depth 32", OUT, 4 << 10, 32, false },
-	{ "read 64 KiB, depth 32", IN, 64 << 10, 32, false },
-	{ "cold read 4 KiB, depth 1, elapsed", IN, 4 << 10, 1, true },
-	{ "cold read 4 KiB, depth 32, elapsed", IN, 4 << 10, 32, true },
+	{ "read 4 KiB, depth 1", IN, 4 << 10, 1, CACHED },
+	{ "read 4 KiB, depth 32", IN, 4 << 10, 32, CACHED },
+	{ "write 4 KiB, depth 32", OUT, 4 << 10, 32, CACHED },
+	{ "read 64 KiB, depth 32", IN, 64 << 10, 32, CACHED },
+	{ "cold read 4 KiB, depth 1, elapsed", IN, 4 << 10, 1, COLD },
+	{ "cold read 4 KiB, depth 32, elapsed", IN, 4 << 10, 32, COLD },
+	{ "direct read 4 KiB, depth 1, elapsed", IN, 4 << 10, 1, DIRECT },
+	{ "direct read 4 KiB, depth 32, elapsed", IN, 4 << 10, 32, DIRECT },
+	{ "direct write 4 KiB, depth 32, elapsed", OUT, 4 << 10, 32, DIRECT },
+	{ "direct read 64 KiB, depth 32, elapsed", IN, 64 << 10, 32, DIRECT },
 };
 
 static struct ram ram;
 static struct driver drv;
 static struct process p;
-static int image;
+static int image;		/* as the way has it */
 static uint64_t interrupts, kicks;
 
 /* The same places of the disk in the same order for all, all over it. */
@@ -50,7 +57,7 @@ static uint64_t place(uint32_t i, uint32_t len)
 	return (uint64_t)i * 2654435761u % (DISK_BYTES / len) * len;
 }
 
-static void open_image(const char *path)
+static void make_image(const char *path)
 {
 	static uint8_t some[1 << 20];
 
@@ -58,9 +65,12 @@ static void open_image(const char *path)
 	cr_assert_geq(image, 0);
 	for (int i = 0; i < DISK_BYTES / (int)sizeof(some); i++)
 		cr_assert_eq(write(image, some, sizeof(some)), (ssize_t)sizeof(some));
+	cr_assert_eq(fdatasync(image), 0);
+	close(image);
 }
 
-static void up(void)
+/* False: this file system has no direct I/O. */
+static bool up(const char *path, bool direct)
 {
 	const struct vm_config c = {
 		.magic = VMCONFIG_MAGIC, .ram = 32 << 20, .vcpus = 1, .ndevices = 1, .kernel_size = 1,
@@ -69,13 +79,27 @@ static void up(void)
 	};
 	struct link_msg m;
 
+	image = open(path, O_RDWR | O_CLOEXEC | (direct ? O_DIRECT : 0));
+	if (image < 0 && direct)
+		return false;
+	cr_assert_geq(image, 0);
 	ram_init(&ram, 32 << 20);
 	process_plan(&p, &ram, &c, 1);
 	p.from[BLK_DISK] = image;
+	p.from[BLK_WORK] = eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC);
+	p.from[BLK_DONE] = eventfd(0, EFD_CLOEXEC);
 	process_start(&p, "immure-blk", "0");
 	process_expect(&p, LINK_HELLO, &m);
 	driver_init(&drv, &ram, QUEUE, QUEUE_SIZE, VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | 1 << 9);
 	process_activate(&p, &drv, 1);
+	return true;
+}
+
+static void down(void)
+{
+	process_tell(&p, &(struct link_msg){ .type = LINK_QUIT });
+	cr_assert(exited(process_end(&p), 0));
+	close(image);
 }
 
 static void offer(const struct way *w, uint32_t slot, uint32_t i)
@@ -147,12 +171,12 @@ static uint64_t device_round(const void *way, struct measured *r, bool count)
 	int fd = count ? counter(p.pid) : -1;
 	uint64_t ns, calls;
 
-	if (w->cold)
+	if (w->past == COLD)
 		forget();
 	interrupts = kicks = 0;
-	ns = w->cold ? clock_ns(CLOCK_MONOTONIC) : device_ns(p.pid);
+	ns = w->past != CACHED ? clock_ns(CLOCK_MONOTONIC) : device_ns(p.pid);
 	drive(w);
-	ns = (w->cold ? clock_ns(CLOCK_MONOTONIC) : device_ns(p.pid)) - ns;
+	ns = (w->past != CACHED ? clock_ns(CLOCK_MONOTONIC) : device_ns(p.pid)) - ns;
 	r->calls = fd >= 0 && read(fd, &calls, 8) == 8 ? (double)calls : r->calls;
 	r->interrupts = (double)interrupts;
 	r->kicks = (double)kicks;
@@ -164,10 +188,10 @@ static uint64_t device_round(const void *way, struct measured *r, bool count)
 static void *floor_thread(void *arg)
 {
 	const struct way *w = arg;
-	const clockid_t clock = w->cold ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
+	const clockid_t clock = w->past != CACHED ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
 	static uint64_t ns;
 
-	if (w->cold)
+	if (w->past == COLD)
 		forget();
 	ns = clock_ns(clock);
 	for (uint32_t i = 0; i < REQUESTS; i++) {
@@ -206,13 +230,16 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: ring-blk FILE [ROUNDS [WAY]]\n");
 		return 2;
 	}
-	open_image(argv[1]);
-	up();
-	for (size_t i = 0; i < array_len(ways); i++)
-		if (argc < 4 || strstr(ways[i].name, argv[3]) != NULL)
-			measure(&ways[i], rounds);
-	process_tell(&p, &(struct link_msg){ .type = LINK_QUIT });
-	cr_assert(exited(process_end(&p), 0));
+	make_image(argv[1]);
+	for (int direct = 0; direct < 2; direct++) {
+		if (!up(argv[1], direct != 0))
+			break;
+		for (size_t i = 0; i < array_len(ways); i++)
+			if ((ways[i].past == DIRECT) == (direct != 0) &&
+			    (argc < 4 || strstr(ways[i].name, argv[3]) != NULL))
+				measure(&ways[i], rounds);
+		down();
+	}
 	unlink(argv[1]);
 	return 0;
 }
