@@ -85,7 +85,7 @@ int __wrap_seal_memory(void)
 int __wrap_seal(const struct seal_filter *f)
 {
 	if (strncmp(f->name, "blk", 3) == 0)
-		kind = strcmp(f->name, "blk") == 0 ? 'r' : 'b';
+		kind = strstr(f->name, "+writable") == NULL ? 'r' : 'b';
 	else if (strcmp(f->name, "net") == 0)
 		kind = 't';
 	else if (strcmp(f->name, "vsock") == 0)

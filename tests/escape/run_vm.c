@@ -59,6 +59,18 @@ static unsigned processes(const struct vm *v)
 	return v->net ? 5 : 4;
 }
 
+/* Where files can be read past the host's cache, the disk that is only read is: its process has threads then. */
+static const char *direct(const struct world *w)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/disk-ro", w->dir);
+	fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	close(fd);
+	return fd >= 0 ? ",\"direct\":true" : "";
+}
+
 static const char *config(const struct vm *v, const char *cmdline)
 {
 	static char text[4096];
@@ -71,9 +83,9 @@ static const char *config(const struct vm *v, const char *cmdline)
 			 w->uid != 0 ? "off" : "on");
 	snprintf(text, sizeof(text), "{\"name\":\"%s\",\"id\":%d,\"kernel\":\"%s/idle\",\"entry\":\"flat\","
 		 "\"memory\":16777216,\"cmdline\":\"%s\",\"disks\":[{\"path\":\"%s/disk\","
-		 "\"readonly\":false},{\"path\":\"%s/disk-ro\"}],%s\"run_dir\":\"%s/parent/run\","
+		 "\"readonly\":false},{\"path\":\"%s/disk-ro\"%s}],%s\"run_dir\":\"%s/parent/run\","
 		 "\"vsock\":{\"cid\":3,\"path\":\"%s/parent/run/v.sock\"}}",
-		 w->name, FIRST_ID + (int)getpid(), w->dir, cmdline, w->dir, w->dir, net, w->dir, w->dir);
+		 w->name, FIRST_ID + (int)getpid(), w->dir, cmdline, w->dir, w->dir, direct(w), net, w->dir, w->dir);
 	return text;
 }
 
