@@ -110,7 +110,7 @@ BPF_TESTS := $(patsubst %.bpf.c,$(B)/gen/bpf/%.o,$(notdir $(wildcard tests/unit/
 BPF_TABLES := $(addprefix $(B)/gen/bpf/,devices.c packets.c wall.c)
 HEADERS  := $(wildcard */*.h */*/*.h)
 
-.PHONY: all death run test unit check-unit escape escape-bins e2e unused lint bench install uninstall clean help deps-run deps-test
+.PHONY: all death run test unit check-unit escape escape-bins e2e prove prove-mutants unused lint bench install uninstall clean help deps-run deps-test
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -275,6 +275,15 @@ e2e: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/e2e/run $(B)
 
+# Proofs, with CBMC of Debian 13 beside this machine's own packages.  PROOF=NAME: that one.
+prove: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/proofs/prove "$$(tests/proofs/cbmc-fetch)" $(B)/proofs $(PROOF)
+
+prove-mutants: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/proofs/prove --mutants "$$(tests/proofs/cbmc-fetch)" $(B)/proofs $(PROOF)
+
 unused: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)TABLE=1 tests/policy/unused $(B) --run
@@ -324,6 +333,8 @@ help:
 	@echo 'make death      kill processes of VMs at 10,000 random moments; HOST=6.12: in a test host'
 	@echo 'make escape     64 breakout attempts from inside every process, and with each layer left out;'
 	@echo '                HOST=6.12 or 6.1: in a test host'
+	@echo 'make prove      what is proven of the code that a guest can reach, by CBMC; PROOF=NAME: that;'
+	@echo '                make prove-mutants: the proofs notice each of some dozens of changes'
 	@echo 'make unused     the rules of the policies that no end-to-end test needs'
 	@echo 'make lint       both compilers, formatting, style, shell'
 	@echo 'make surface    count anew what each process can reach: SURFACE.md'

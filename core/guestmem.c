@@ -15,6 +15,7 @@
  * once, moved by any length a descriptor can hold, still lands in a guard and faults instead
  * of in something of ours.  Guards cost a line in the process's map and no memory. */
 #include "core/guestmem.h"
+#include "core/contract.h"
 
 #include <errno.h>
 #include <string.h>
@@ -156,7 +157,11 @@ static inline void mark_dirty(const struct guestmem *m, uint64_t off, uint64_t l
 	uint64_t page = off / GUESTMEM_PAGE;
 	uint64_t last = (off + len - 1) / GUESTMEM_PAGE;
 
-	while (page / 64 < last / 64) {
+	while (page / 64 < last / 64)
+		loop_assigns(page, whole_object(m->dirty))
+		loop_invariant(page <= last)
+		loop_decreases(last - page)
+	{
 		mark_word(&m->dirty[page / 64], ~0ull << (page % 64));
 		page = round_up(page + 1, 64);
 	}

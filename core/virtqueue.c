@@ -30,6 +30,7 @@
  * anything it announces; used.idx is stored with release order after its entry; and a full
  * fence stands between our last store and the load that decides whether the other side sleeps. */
 #include "core/virtqueue.h"
+#include "core/contract.h"
 
 #include <string.h>
 
@@ -196,33 +197,50 @@ static enum vq_err enter_indirect(const struct virtqueue *vq, const struct vring
 	return VQ_OK;
 }
 
+/* Descriptor *@i of @t: what it describes goes to @c, the number of the next one to *@i.  *@more: there is
+ * one. */
+static enum vq_err step(const struct virtqueue *vq, struct vq_chain *c, struct table *t, uint32_t *i,
+			bool *more)
+{
+	struct vring_desc d;
+	enum vq_err err;
+
+	if (t->left-- == 0)
+		return VQ_E_LOOP;
+	if (!guestmem_read(vq->mem, gpa(t->gpa + 16ull * *i), &d, sizeof(d)))
+		return VQ_E_RANGE;
+	if ((le16(d.flags) & DESC_INDIRECT) != 0) {
+		*i = 0;
+		return enter_indirect(vq, &d, t);
+	}
+	err = add_buffer(vq, c, &d);
+	*more = (le16(d.flags) & DESC_NEXT) != 0;
+	if (err != VQ_OK || !*more)
+		return err;
+	*i = le16(d.next);
+	return *i < t->entries ? VQ_OK : VQ_E_NEXT;
+}
+
 /* Follows the chain from @head.  Reads at most size + 1 descriptors, each once. */
 static enum vq_err walk(const struct virtqueue *vq, uint16_t head, struct vq_chain *c)
 {
 	struct table t = { .gpa = vq->desc, .entries = vq->size, .left = vq->size };
-	struct vring_desc d;
+	enum vq_err err = VQ_OK;
+	bool more = true;
 	uint32_t i = head;
-	enum vq_err err;
 
-	for (;;) {
-		if (t.left-- == 0)
-			return VQ_E_LOOP;
-		if (!guestmem_read(vq->mem, gpa(t.gpa + 16ull * i), &d, sizeof(d)))
-			return VQ_E_RANGE;
-		if ((le16(d.flags) & DESC_INDIRECT) != 0) {
-			err = enter_indirect(vq, &d, &t);
-			if (err != VQ_OK)
-				return err;
-			i = 0;
-			continue;
-		}
-		err = add_buffer(vq, c, &d);
-		if (err != VQ_OK || (le16(d.flags) & DESC_NEXT) == 0)
-			return err;
-		i = le16(d.next);
-		if (i >= t.entries)
-			return VQ_E_NEXT;
-	}
+	while (more && err == VQ_OK)
+		loop_assigns(t, i, more, err, whole_object(c) loop_ghosts)
+		loop_invariant(err != VQ_OK || i < t.entries)
+		loop_invariant(err != VQ_OK || t.left <= vq->size)
+		loop_invariant(t.indirect || t.entries == vq->size)
+		loop_invariant(c->nread + c->nwrite <= VQ_SPANS_MAX && c->head == head)
+		loop_invariant(c->read_len <= VQ_CHAIN_BYTES_MAX)
+		loop_invariant(c->write_len <= VQ_CHAIN_BYTES_MAX - c->read_len)
+		loop_invariant(loop_ghost_invariant)
+		loop_decreases(err != VQ_OK || !more ? 0u : t.left + (t.indirect ? 1u : 2u))
+		err = step(vq, c, &t, &i, &more);
+	return err;
 }
 
 int vq_pop(struct virtqueue *vq, struct vq_chain *c)
