@@ -313,10 +313,13 @@ static void print_table(unsigned int rounds)
 	}
 }
 
-static void write_json(const char *bench, const struct series *us, const struct series *peer)
+/* @behind: what tells this comparison from others with the same peer. */
+static void write_json(const char *bench, const struct series *us, const struct series *peer,
+		       const char *behind)
 {
-	const char *name = peer->subject->name;
+	char name[32];
 
+	snprintf(name, sizeof(name), "%s%s", peer->subject->name, behind);
 	bench_json(bench, name, "first_min_ms", bench_min(us->first, us->n),
 		   bench_min(peer->first, peer->n));
 	bench_json(bench, name, "first_median_ms", bench_median(us->first, us->n),
@@ -345,7 +348,7 @@ static void print_goal(const char *bench, int us, int peer, double goal)
 	double whole = bench_min(a->whole, a->n) / bench_min(b->whole, b->n);
 	double whole_median = bench_median(a->whole, a->n) / bench_median(b->whole, b->n);
 
-	write_json(bench, a, b);
+	write_json(bench, a, b, us == JAILED_TAP ? "-tap" : "");
 	if (isnan(whole)) {
 		printf("%s %s / %s: NOT MEASURED\n", bench, a->subject->name,
 		       b->subject->name);
