@@ -264,18 +264,21 @@ static void run_rounds(unsigned int rounds)
 
 /* ---- results ---- */
 
+/* A number that JSON has; else null. */
+static void json_number(const char *name, double v)
+{
+	fprintf(json, isfinite(v) ? ",\"%s\":%.4f" : ",\"%s\":null", name, v);
+}
+
 void bench_json(const char *bench, const char *peer, const char *metric, double value,
 		double peer_value)
 {
 	fprintf(json, "{\"bench\":\"%s\",\"peer\":\"%s\",\"metric\":\"%s\"", bench, peer,
 		metric);
-	fprintf(json, isnan(value) ? ",\"value\":null" : ",\"value\":%.4f", value);
-	fprintf(json, isnan(peer_value) ? ",\"peer_value\":null" : ",\"peer_value\":%.4f",
-		peer_value);
-	if (isnan(value / peer_value))
-		fprintf(json, ",\"ratio\":null}\n");
-	else
-		fprintf(json, ",\"ratio\":%.4f}\n", value / peer_value);
+	json_number("value", value);
+	json_number("peer_value", peer_value);
+	json_number("ratio", value / peer_value);
+	fprintf(json, "}\n");
 }
 
 static void print_number(double v, int width, int digits)
