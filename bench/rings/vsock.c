@@ -7,12 +7,16 @@
  * its ends, in rounds that take turns; the least of all rounds counts.  System calls are
  * counted in a round of their own.
  *
+ * Who is measured has the first processor, whoever is at its ends the second: where both ends of a
+ * socket happen to run halves or doubles what a copy takes.
+ *
  *	build/bench/ring-vsock [ROUNDS [WAY]]	one line of JSON for each measure */
 #include "tests/unit/vsock_rig.h"
 
 #include "bench/rings/measure.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 enum {
 	TOTAL = 32 << 20,		/* bytes a round */
@@ -41,6 +45,7 @@ struct end {
 	bool reads;
 	uint32_t size;
 	uint32_t memory;		/* bytes it goes round in, a multiple of @size */
+	bool measured;
 	uint64_t ns;			/* processor time it took */
 	pthread_t thread;
 };
@@ -52,12 +57,26 @@ static struct {
 	uint64_t interrupts, kicks;
 } guest;
 
+enum { MEASURED = 0, OTHERS = 1 };
+
+/* With one processor all share it. */
+static void pin(pid_t who, size_t cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1 && sched_setaffinity(who, sizeof(set), &set) != 0)
+		perror("ring-vsock: pin");
+}
+
 static void *run_end(void *arg)
 {
 	static __thread char buf[RX_MEMORY];
 	struct end *e = arg;
 	uint64_t start;
 
+	pin(0, e->measured ? MEASURED : OTHERS);
 	memset(buf, 1, e->memory);
 	start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	for (uint64_t done = 0; done < TOTAL;) {
@@ -200,7 +219,8 @@ static uint64_t device_round(const void *way, struct measured *r, bool count)
 static uint64_t floor_round(const void *way)
 {
 	const struct way *w = way;
-	struct end a = { .reads = !w->to_host, .size = w->size, .memory = w->to_host ? w->size : RX_MEMORY };
+	struct end a = { .reads = !w->to_host, .size = w->size, .memory = w->to_host ? w->size : RX_MEMORY,
+			 .measured = true };
 	struct end b = { .reads = w->to_host, .size = w->size, .memory = w->size };
 	int pair[2];
 
@@ -229,6 +249,8 @@ int main(int argc, char **argv)
 
 	rx_len = LINUX_RXLEN;
 	up();
+	pin(p.pid, MEASURED);
+	pin(0, OTHERS);
 	for (size_t i = 0; i < array_len(ways); i++)
 		if (argc < 3 || strstr(ways[i].name, argv[2]) != NULL)
 			measure(&ways[i], rounds);
