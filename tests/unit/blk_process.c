@@ -199,18 +199,24 @@ static void make_direct(int fd)
 	p.from[BLK_DONE] = eventfd(0, EFD_CLOEXEC);
 }
 
-Test(blk_process, goes_past_the_cache_and_needs_no_more_calls)
+/* A driver at work on the disk @fd, past the cache. */
+static void start_direct(int fd)
 {
-	enum { LEN = 200 << 10 };
-	uint8_t *memory;
-	int fd = direct_file();
-
 	block = 4096;
 	plan(false);
 	make_direct(fd);
 	process_start(&p, "immure-blk", "1");
 	process_expect(&p, LINK_HELLO, &m);
 	activate(usual);
+}
+
+Test(blk_process, goes_past_the_cache_and_needs_no_more_calls)
+{
+	enum { LEN = 200 << 10 };
+	uint8_t *memory;
+	int fd = direct_file();
+
+	start_direct(fd);
 	memory = ram_at(&ram, DATA);
 	for (uint32_t i = 0; i < LEN + 4096; i++)
 		memory[i] = (uint8_t)(i * 5 + i / 253);
@@ -301,12 +307,7 @@ Test(blk_process, a_reset_finds_no_thread_at_work, .timeout = 60)
 {
 	int fd = direct_file();
 
-	block = 4096;
-	plan(false);
-	make_direct(fd);
-	process_start(&p, "immure-blk", "1");
-	process_expect(&p, LINK_HELLO, &m);
-	activate(usual);
+	start_direct(fd);
 	for (int turn = 0; turn < 100; turn++) {
 		for (unsigned i = 0; i < 40; i++)
 			offer_slot(i, IN, i * 8);
